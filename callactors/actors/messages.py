@@ -1,0 +1,224 @@
+"""Every message the actors of one call exchange. Facts are past participles, commands imperatives; all are frozen.
+
+- `at` is trio.current_time(): one clock. `leg` tells two legs apart (redial, consult, bridge).
+- Audio is bytes, never base64: base64 lives only in realtime/dialects.
+- `tool_request_id` is unique per call and model session only.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from callactors.audio.format import AudioFormat
+from callactors.routing.cause import Cause
+from callactors.routing.trunk import Target
+
+By = Literal["far_end", "us", "carrier"]
+TransferOutcome = Literal["completed", "refused", "no_answer", "failed", "presumed"]
+
+
+class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True):
+    at: float  # trio.current_time()
+
+
+class LegMessage(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    leg: int
+
+
+# -- a leg tells -------------------------------------------------------------------------------------------------
+
+
+class CallRinging(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    early_media: bool
+
+
+class CallAnswered(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    codec: str
+
+
+class RtpWentSilent(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    since: float
+
+
+class DigitPressed(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    digit: str
+    sensitive: bool = False
+
+
+class HeldByPeer(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    held: bool
+
+
+class LegEnded(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    cause: Cause
+    sip_code: int | None = None
+    q850: int | None = None
+    by: By = "far_end"
+
+
+class TransferEnded(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    outcome: TransferOutcome
+    sip_code: int | None = None
+
+
+class CallerAudio(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    """One batch from the caller (about 60 ms), gap-free: losses are concealed, silence is filled."""
+
+    format: AudioFormat
+    audio: bytes
+    position: int  # samples since the leg's media began, at the format's rate
+    lost_ms: int = 0
+    first_rtp_at: float = 0.0
+
+
+class AgentHeard(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    """What really left as RTP, for the recorder: silence between utterances is not reported."""
+
+    format: AudioFormat
+    audio: bytes
+    position: int  # samples since the leg's media began, on CallerAudio's scale
+
+
+# -- the model tells ---------------------------------------------------------------------------------------------
+
+
+class ModelReady(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    session: int
+
+
+class ModelLost(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    session: int
+    code: str
+    fatal: bool
+
+
+class ToolRequested(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    session: int
+    tool_request_id: str
+    tool: str
+    arguments: msgspec.Raw
+
+
+class TurnEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """One exchange: what the caller was understood to say, what they heard of the answer, and how long each stage took.
+
+    `stages` is in milliseconds. `cut_ms` is where a barge-in cut the answer, None for one that was heard to its end.
+    """
+
+    heard: str
+    said: str
+    cut_ms: int | None = None
+    stages: dict[str, float] = {}
+
+
+# -- the agent's voice -------------------------------------------------------------------------------------------
+
+
+class AgentAudio(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    utterance: str
+    format: AudioFormat
+    audio: bytes
+
+
+class AgentAudioEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """The model has sent the last of this utterance."""
+
+    utterance: str
+
+
+class SpeakPhrase(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """Play one of our own phrases (greeting, filler, holding, goodbye); its utterance starts with `local:`."""
+
+    phrase: str
+
+
+class StopSpeaking(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """Barge-in: drop what is queued. Answered by AgentCutOff."""
+
+    session: int
+
+
+class AgentCutOff(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """The answer to StopSpeaking: how many milliseconds of `utterance` left as RTP; None when nothing sounded."""
+
+    utterance: str | None
+    ms: int
+
+
+class AgentSpoke(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """An utterance was heard to its end; `first_rtp_at` is when its first packet left."""
+
+    utterance: str
+    ms: int
+    first_rtp_at: float
+
+
+class AgentStarted(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """The first packet of an utterance left."""
+
+    utterance: str
+    first_rtp_at: float
+
+
+class PlayoutOverflowed(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """More than 90 s were queued: the session cancels that response."""
+
+    utterance: str
+
+
+# -- tools and transfers -----------------------------------------------------------------------------------------
+
+
+class ToolFinished(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    session: int
+    tool_request_id: str
+    output: str
+    failed: bool
+
+
+class ToolSlow(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """A tool is taking long enough that the caller should hear a filler phrase."""
+
+    session: int
+    tool_request_id: str
+
+
+class OutcomeReached(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """crm_created, booking_captured or handed_off: the last one becomes the call's outcome."""
+
+    outcome: str
+    detail: str = ""
+
+
+class HandOver(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """The model hands the conversation to another specialist of the scenario."""
+
+    session: int
+    tool_request_id: str
+    agent: str
+
+
+class TransferRequested(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """`target` is a name of `directory`; `session` is None when a digit asked."""
+
+    tool_request_id: str
+    target: str
+    session: int | None = None
+
+
+class DialLeg(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    target: Target
+    purpose: Literal["consult", "bridge", "redial"]
+
+
+class HangUp(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """The agent has said goodbye: end the call once it was heard."""
+
+    cause: Cause
+
+
+class CallEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    cause: Cause
+    by: By

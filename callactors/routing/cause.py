@@ -1,0 +1,61 @@
+"""Why a call ended: a closed enum, each value mapped to SIP and Q.850 in one table.
+
+Grow it here and nowhere else. `sip` is what we would send before an answer, `q850` what goes into Reason (RFC 3326).
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Cause(enum.StrEnum):
+    """One word per ending; the ledger stores the value."""
+
+    COMPLETED = "completed"  # the conversation came to its end
+    CALLER_HUNG_UP = "caller_hung_up"
+    AGENT_HUNG_UP = "agent_hung_up"
+    TRANSFERRED = "transferred"
+    CANCELLED = "cancelled"  # CANCEL before our answer
+    NO_ROUTE = "no_route"  # a number nobody serves
+    OVERLOAD = "overload"  # the call limit, ports or descriptors
+    BAD_OFFER = "bad_offer"  # SDP we cannot answer
+    NO_ACK = "no_ack"  # our 200 was never acknowledged
+    RTP_SILENCE = "rtp_silence"
+    MODEL_DOWN = "model_down"
+    TOOL_CRASH = "tool_crash"
+    CALL_MAX = "call_max"  # timers.call_max or the scenario's max_length
+    DRAINED = "drained"  # SIGTERM
+    KILLED = "killed"  # the process died; the next start closed the record
+    CRASH = "crash"  # an error of ours
+    DESK_CLOSED = "desk_closed"  # the call's own mailbox closed under it
+
+
+_CODES: dict[Cause, tuple[int, int]] = {
+    Cause.COMPLETED: (480, 16),
+    Cause.CALLER_HUNG_UP: (487, 16),
+    Cause.AGENT_HUNG_UP: (480, 16),
+    Cause.TRANSFERRED: (480, 16),
+    Cause.CANCELLED: (487, 16),
+    Cause.NO_ROUTE: (404, 1),
+    Cause.OVERLOAD: (503, 42),
+    Cause.BAD_OFFER: (488, 79),
+    Cause.NO_ACK: (408, 102),
+    Cause.RTP_SILENCE: (480, 41),
+    Cause.MODEL_DOWN: (503, 41),
+    Cause.TOOL_CRASH: (500, 41),
+    Cause.CALL_MAX: (480, 16),
+    Cause.DRAINED: (503, 41),
+    Cause.KILLED: (500, 41),
+    Cause.CRASH: (500, 41),
+    Cause.DESK_CLOSED: (500, 41),
+}
+
+
+def sip_code(cause: Cause) -> int:
+    """The status that refuses an INVITE for this cause."""
+    return _CODES[cause][0]
+
+
+def q850(cause: Cause) -> int:
+    """The ITU-T Q.850 value for a Reason header (RFC 3326)."""
+    return _CODES[cause][1]

@@ -1,0 +1,49 @@
+"""Trunks and targets as values: who may call us, from which addresses, and what a name of `directory` dials.
+
+RFC-wise a trunk is a peer known by its source addresses. Only a packet's source counts, never what a header claims.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+import attrs
+import msgspec
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Somebody who can be dialled or transferred to: a name of `directory`, its URI, the trunk that takes it there."""
+
+    name: str
+    uri: str
+    trunk: str
+
+
+@attrs.frozen
+class Trunk:
+    """A configured way in or out."""
+
+    name: str
+    sources: tuple[Network, ...]  # `from`
+    media_sources: tuple[Network, ...]  # `media_from`
+    codecs: tuple[str, ...] = ("pcmu", "pcma")
+    responses: str = "rfc3581"  # or "source"
+    refer: bool = True
+
+    def takes_signalling_from(self, host: str) -> bool:
+        """Whether a SIP packet from this source address is this trunk's."""
+        return _within(host, self.sources)
+
+    def takes_media_from(self, host: str) -> bool:
+        """Whether RTP may come from and go to this address."""
+        return _within(host, self.media_sources)
+
+
+def _within(host: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
