@@ -1,12 +1,12 @@
 """Every error of callactors, on one page. Rules of this file:
 
-- The first split is whose fault it is: `Theirs` came in from outside (a packet, a file, a model, a caller), `Ours` is us.
+- The first split is whose fault it is: `Theirs` came from outside (a packet, a file, a model, a caller), `Ours` is us.
 - Each says what, where, and what to do; `record` is what the call record should say of it, if anything.
 - No instance is shared or kept: a kept exception keeps its traceback, and with it a call's frames.
 
     CallactorsError
     +-- Theirs
-    |   +-- ConfigError            callactors.yaml, a scenario or a persona: file, line, path, what is wrong, what was meant
+    |   +-- ConfigError            callactors.yaml, a scenario or a persona: file, line, path, what is wrong, remedy
     |   +-- MalformedMessage       SIP we cannot read; `status` is what to answer (400, 413, 416, 505, ...)
     |   +-- MalformedDescription   SDP we cannot read
     |   +-- NoCommonFormat         an offer without a codec of ours: 488

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from callactors.actors.mailbox import Mailbox
-from callactors.actors.messages import LegMessage
+from callactors.actors.messages import Message
 from callactors.audio.format import AudioFormat
 from callactors.routing.cause import Cause
 from callactors.routing.trunk import Target
@@ -28,7 +28,8 @@ class Leg(Protocol):
         """What `play` takes and CallerAudio carries."""
 
     @property
-    def events(self) -> Mailbox[LegMessage]: ...
+    def events(self) -> Mailbox[Message]:
+        """Where its LegMessages go: the call's desk."""
 
     async def answer(self) -> None: ...
 
@@ -36,6 +37,9 @@ class Leg(Protocol):
 
     def play(self, utterance: str, audio: bytes) -> None:
         """Queue audio; never blocks. Raises PlayoutFull past 90 s."""
+
+    def end(self, utterance: str) -> None:
+        """No more audio of this utterance comes: once its last packet left, AgentSpoke tells so."""
 
     def flush(self) -> Heard:
         """Drop what is queued; say which utterance was sounding and how many ms of it were truly heard.
@@ -50,6 +54,9 @@ class Leg(Protocol):
 
     async def refer(self, target: Target, replaces: DialogId | None = None) -> None:
         """Ask the peer to dial `target` (RFC 3515); the outcome comes as TransferEnded."""
+
+    def take_back(self) -> None:
+        """A transfer came to nothing: lift whatever hold it left, and listen again."""
 
     def hang_up(self, cause: Cause) -> None:
         """End it: synchronous, idempotent. SipEndpoint finishes what takes longer."""

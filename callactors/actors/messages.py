@@ -129,9 +129,13 @@ class AgentAudioEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class SpeakPhrase(Message, frozen=True, gc=False, kw_only=True, tag=True):
-    """Play one of our own phrases (greeting, filler, holding, goodbye); its utterance starts with `local:`."""
+    """Say one of our own sentences (greeting, filler, holding, goodbye): from the cache, else in the model's voice.
 
-    phrase: str
+    `utterance` starts with `local:`; such an utterance is never truncated at the model.
+    """
+
+    utterance: str
+    text: str
 
 
 class StopSpeaking(Message, frozen=True, gc=False, kw_only=True, tag=True):
@@ -214,9 +218,10 @@ class DialLeg(Message, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class HangUp(Message, frozen=True, gc=False, kw_only=True, tag=True):
-    """The agent has said goodbye: end the call once it was heard."""
+    """End the call: `farewell` is said and heard first, where there is one; the agent's last words are too."""
 
     cause: Cause
+    farewell: str = ""
 
 
 class CallEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):
