@@ -101,6 +101,13 @@ class ToolRequested(Message, frozen=True, gc=False, kw_only=True, tag=True):
     arguments: msgspec.Raw
 
 
+class ModelTakes(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """The encoding the model now listening wants the caller in."""
+
+    session: int
+    format: AudioFormat
+
+
 class TurnEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):
     """One exchange: what the caller was understood to say, what they heard of the answer, and how long each stage took.
 
@@ -210,6 +217,15 @@ class TransferRequested(Message, frozen=True, gc=False, kw_only=True, tag=True):
     tool_request_id: str
     target: str
     session: int | None = None
+
+
+class TransferTried(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """One attempt to hand the caller over, for the record."""
+
+    target: str
+    asked: float
+    outcome: TransferOutcome
+    sip_code: int | None = None
 
 
 class DialLeg(Message, frozen=True, gc=False, kw_only=True, tag=True):
