@@ -1,0 +1,105 @@
+"""The tools every scenario has without writing them: made of the scenario's own names.
+
+hand_over, transfer_to_human and end_call are performed by the call (their `run` is None); answer_question is a search
+of the scenario's knowledge and runs like any tool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from callactors.tools.desk import Desk
+from callactors.tools.tool import Tool
+
+HAND_OVER, TRANSFER, ANSWER, END = "hand_over", "transfer_to_human", "answer_question", "end_call"
+NAMES = (HAND_OVER, TRANSFER, ANSWER, END)
+
+
+def hand_over(specialists: Mapping[str, str]) -> Tool:
+    """Swap to another specialist of the same call: `specialists` is name -> what they do (see `what_they_do`)."""
+    listed = " ".join(f"{name}: {what.rstrip('.')}." for name, what in specialists.items())
+    return Tool(
+        name=HAND_OVER,
+        description="Hand the caller over to the colleague whose work this is. Say nothing before; they carry on.",
+        parameters=_object(to=_choice(list(specialists), f"The colleague. {listed}")),
+    )
+
+
+def transfer_to_human(targets: Sequence[str]) -> Tool:
+    """Transfer the phone call to a person: a name of the scenario's handoff targets, never a number."""
+    return Tool(
+        name=TRANSFER,
+        description="Put the caller through to a person, when they ask for one or you cannot help. Tell them first.",
+        parameters=_object(target=_choice(list(targets), "Whom to put them through to.")),
+        time_limit=60.0,
+    )
+
+
+def answer_question(topics: str = "") -> Tool:
+    """Look something up in the scenario's knowledge. `topics` names what is in there, for the model's choice."""
+    about = f" It knows about: {topics}." if topics else ""
+    return Tool(
+        name=ANSWER,
+        description="Look up the answer to a general question in the house's own notes." + about,
+        parameters=_object(question={"type": "string", "description": "The caller's question, in their own words."}),
+        run=_answer,
+        wants_desk=True,
+    )
+
+
+def end_call() -> Tool:
+    """Hang up, politely: after the goodbye was heard."""
+    return Tool(
+        name=END,
+        description="End the phone call, after you both said goodbye.",
+        parameters=_object(),
+    )
+
+
+def generated(
+    *, specialists: Mapping[str, str], targets: Sequence[str], knowledge: bool, topics: str = ""
+) -> dict[str, Tool]:
+    """All that apply: no hand_over without colleagues, no transfer without targets, no answers without knowledge."""
+    tools = [end_call()]
+    if specialists:
+        tools.append(hand_over(specialists))
+    if targets:
+        tools.append(transfer_to_human(targets))
+    if knowledge:
+        tools.append(answer_question(topics))
+    return {made.name: made for made in tools}
+
+
+def what_they_do(persona: str) -> str:
+    """A persona's one-line description for its colleagues: the first line of its Markdown that says something.
+
+    `# Booking: makes new appointments` -> `makes new appointments`.
+    """
+    for line in persona.splitlines():
+        text = line.strip()
+        if text.startswith("#"):
+            text = text.lstrip("#").partition(":")[2].strip()
+        if text:
+            return text
+    return ""
+
+
+def _answer(desk: Desk, question: str) -> dict[str, Any]:
+    passages = desk.knowledge.search(question, 1)
+    if not passages:
+        return {"ok": False, "say": "I don't have that in my notes. I can put you through to a person."}
+    return {"ok": True, "say": " ".join(passages[0].text.split()), "source": passages[0].title}
+
+
+def _choice(values: list[str], described: str) -> dict[str, Any]:
+    return {"type": "string", "enum": values, "description": described}
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
