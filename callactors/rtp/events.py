@@ -1,0 +1,65 @@
+"""What the media plane tells a leg about one stream. Rules of this file:
+
+- Facts, past participles, frozen. `at` is the plane's clock (trio.current_time()).
+- `position` counts samples at 8 kHz since the stream was opened, for both directions on one scale: a sample's position
+  is its wall-clock time, so caller and agent can be laid side by side within 20 ms.
+- Audio is G.711 in the agreed codec, one byte a sample.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class MediaEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True):
+    """The root of every fact below."""
+
+    at: float
+
+
+class AudioArrived(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
+    """About 60 ms from the far end, gap-free: the next one's position is this one's plus its length.
+
+    `lost_ms` of it are concealment; `first_rtp_at` is when its first packet came, 0.0 when all of it is filled silence.
+    """
+
+    audio: bytes
+    position: int
+    lost_ms: int
+    first_rtp_at: float
+
+
+class AudioSent(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
+    """What left as RTP while an utterance sounded; idle silence is not told."""
+
+    audio: bytes
+    position: int
+
+
+class UtteranceStarted(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
+    """The first packet of an utterance left, at `at`."""
+
+    utterance: str
+
+
+class UtteranceHeard(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
+    """The last frame of an ended utterance left; `ms` is all of it that was heard."""
+
+    utterance: str
+    ms: int
+
+
+class DigitArrived(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
+    """A telephone-event (RFC 4733): one of 0-9 * # A-D."""
+
+    digit: str
+
+
+class WentSilent(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
+    """No RTP since `since`: either none at all after the start, or none for the silence limit."""
+
+    since: float
+
+
+class CameBack(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
+    """RTP again after WentSilent."""

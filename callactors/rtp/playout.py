@@ -1,0 +1,166 @@
+"""What is queued to play on one stream, and what of it was truly heard. Rules of this file:
+
+- One bytearray of G.711, so that barge-in is a clear; frames of 20 ms are taken from its front, one per packet sent.
+- Heard is counted from frames taken, never from the wall clock.
+- An utterance begins on a frame of its own. Its name is used once: after a flush, later audio of it is ignored.
+"""
+
+from __future__ import annotations
+
+import collections
+
+import attrs
+
+from callactors.errors import PlayoutFull
+
+FRAME = 160  # samples, and bytes of G.711, in 20 ms
+PER_MS = 8
+CAP = 90_000 * PER_MS  # bytes
+PATIENCE = 2  # frames to wait for the rest of a started frame before it is padded
+REMEMBERED = 256  # names of flushed utterances kept
+
+
+@attrs.frozen
+class Heard:
+    """An utterance, and how many milliseconds of it left as RTP. `utterance` is None when nothing sounds."""
+
+    utterance: str | None
+    ms: int
+
+
+@attrs.frozen
+class Began:
+    """The frame just taken is the first of this utterance."""
+
+    utterance: str
+
+
+@attrs.frozen
+class Finished:
+    """The last frame of an ended utterance was taken."""
+
+    utterance: str
+    ms: int
+
+
+@attrs.define(eq=False)
+class _Utterance:
+    name: str
+    queued: int = 0
+    sent: int = 0
+    ended: bool = False
+
+
+class Playout:
+    """The play-out queue of one stream. `silence` is the codec's silent byte.
+
+    `take()` once per frame slot; then look at `notices` (and clear it) for utterances begun and finished.
+    """
+
+    def __init__(self, silence: bytes = b"\xff") -> None:
+        self.silence = silence
+        self.notices: list[Began | Finished] = []
+        self._audio = bytearray()
+        self._queue: collections.deque[_Utterance] = collections.deque()
+        self._drained: dict[str, _Utterance] = {}  # sent whole so far, passed by the next one, not yet ended
+        self._flushed: collections.OrderedDict[str, None] = collections.OrderedDict()
+        self._waited = 0
+
+    def play(self, utterance: str, audio: bytes) -> None:
+        """Queue audio of an utterance; of a flushed one it is dropped. Raises PlayoutFull past 90 s queued."""
+        if utterance in self._flushed or not audio:
+            return
+        if len(self._audio) + len(audio) > CAP:
+            raise PlayoutFull(f"more than {CAP // PER_MS // 1000} s are queued behind {utterance!r}")
+        mark, offset = self._place(utterance)
+        mark.queued += len(audio)
+        self._audio[offset:offset] = audio
+
+    def end(self, utterance: str) -> None:
+        """No more of this utterance comes. One that is already sent whole is reported Finished now."""
+        if utterance in self._flushed:
+            return
+        mark = self._drained.pop(utterance) if utterance in self._drained else self._find(utterance)
+        if mark is None:
+            self.notices.append(Finished(utterance, 0))
+            return
+        mark.ended = True
+        if not mark.queued:
+            if mark in self._queue:
+                self._queue.remove(mark)
+            self.notices.append(Finished(utterance, mark.sent // PER_MS))
+
+    def take(self) -> bytes | None:
+        """The next 20 ms to send, padded with silence at an utterance's end; None when nothing is to be heard."""
+        mark = self._sounding()
+        if mark is None or not self._ready(mark):
+            return None
+        size = min(FRAME, mark.queued)
+        frame = bytes(self._audio[:size])
+        del self._audio[:size]
+        self._count(mark, size)
+        return frame if size == FRAME else frame + self.silence * (FRAME - size)
+
+    def flush(self) -> Heard:
+        """Drop all that is queued; say what was sounding and how much of it was heard. Queued later ones: 0 ms."""
+        heard = self.heard()
+        for name in (*self._drained, *(mark.name for mark in self._queue)):
+            self._flushed[name] = None
+        while len(self._flushed) > REMEMBERED:
+            self._flushed.popitem(last=False)
+        self._queue.clear()
+        self._drained.clear()
+        self._audio.clear()
+        self._waited = 0
+        return heard
+
+    def heard(self) -> Heard:
+        """The utterance sounding now (or next, at 0 ms) and how much of it has been heard."""
+        mark = self._sounding()
+        return Heard(None, 0) if mark is None else Heard(mark.name, mark.sent // PER_MS)
+
+    def queued_ms(self) -> int:
+        """How long what is queued will sound."""
+        return len(self._audio) // PER_MS
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _find(self, utterance: str) -> _Utterance | None:
+        return next((mark for mark in self._queue if mark.name == utterance), None)
+
+    def _place(self, utterance: str) -> tuple[_Utterance, int]:
+        """The utterance's mark, made when new, and where in the buffer its next audio goes."""
+        offset = 0
+        for mark in self._queue:
+            offset += mark.queued
+            if mark.name == utterance:
+                return mark, offset
+        mark = self._drained.pop(utterance) if utterance in self._drained else _Utterance(utterance)
+        self._queue.append(mark)
+        return mark, len(self._audio)
+
+    def _sounding(self) -> _Utterance | None:
+        """The front of the queue; one that is drained but not ended gives way as soon as another waits behind it."""
+        while self._queue:
+            mark = self._queue[0]
+            if mark.queued or len(self._queue) == 1:
+                return mark
+            self._drained[mark.name] = self._queue.popleft()
+        return None
+
+    def _ready(self, mark: _Utterance) -> bool:
+        """A whole frame, or the tail of an utterance; a short piece of one still coming waits a little."""
+        if mark.queued >= FRAME or (mark.queued and (mark.ended or self._waited >= PATIENCE)):
+            self._waited = 0
+            return True
+        self._waited += 1 if mark.queued else 0
+        return False
+
+    def _count(self, mark: _Utterance, size: int) -> None:
+        if not mark.sent:
+            self.notices.append(Began(mark.name))
+        mark.sent += size
+        mark.queued -= size
+        if mark.ended and not mark.queued:
+            self._queue.popleft()
+            self.notices.append(Finished(mark.name, mark.sent // PER_MS))
