@@ -1,0 +1,130 @@
+"""A call on tape: caller left, agent right, in one WAV (8 kHz, 16 bit), aligned to what each side really heard.
+
+- Both channels are laid out by the leg's own positions, so silence and losses keep their length.
+- Disk writes go through net/offload once a second; what is left is written in `finally`, at most a second's worth.
+- A disk that fails ends the recording with a fact, never the call.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+import trio
+
+from callactors.actors.mailbox import Mailbox
+from callactors.actors.messages import AgentHeard, CallerAudio
+from callactors.audio.format import AudioFormat
+from callactors.audio.g711 import pcma_decode, pcmu_decode
+from callactors.audio.wav import wav_header
+from callactors.net.offload import in_thread
+
+RATE = 8000
+SETTLE = RATE  # samples kept back: a batch may come this late and still find its place
+
+Samples = npt.NDArray[np.int16]
+
+
+@attrs.define(eq=False)
+class Channel:
+    """One side: samples from `base` on, gaps filled with silence."""
+
+    base: int = 0
+    held: bytearray = attrs.field(factory=bytearray)
+
+    @property
+    def end(self) -> int:
+        return self.base + len(self.held) // 2
+
+    def lay(self, position: int, samples: Samples) -> None:
+        """Put samples where they belong; what would fall before the written part is cut off."""
+        late = max(0, self.base - position)
+        samples, position = samples[late:], position + late
+        if position > self.end:
+            self.held.extend(bytes(2 * (position - self.end)))
+        at = 2 * (position - self.base)
+        self.held[at : at + 2 * len(samples)] = samples.tobytes()
+
+    def take(self, until: int) -> Samples:
+        """Remove and return everything before `until`, padded with silence."""
+        count = until - self.base
+        self.held.extend(bytes(max(0, 2 * count - len(self.held))))
+        taken = np.frombuffer(bytes(self.held[: 2 * count]), dtype=np.int16)
+        del self.held[: 2 * count]
+        self.base = until
+        return taken
+
+
+@attrs.define(eq=False)
+class Recorder:
+    """Writes one call's recording to `path`."""
+
+    path: Path
+    tape: Mailbox[CallerAudio | AgentHeard]
+    failed: str | None = attrs.field(default=None, init=False)
+    _caller: Channel = attrs.field(factory=Channel, init=False)
+    _agent: Channel = attrs.field(factory=Channel, init=False)
+    _written: int = attrs.field(default=0, init=False)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        try:
+            file = self._open()
+        except OSError as error:
+            self.failed = str(error)
+            task_status.started()
+            return
+        task_status.started()
+        try:
+            async for sound in self.tape:
+                self._lay(sound)
+                await self._spill(file)
+        except OSError as error:
+            self.failed = str(error)
+        finally:
+            self._finish(file)
+
+    def _open(self) -> BinaryIO:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("wb")
+        file.write(wav_header(frames=0, rate=RATE, channels=2))
+        return file
+
+    def _lay(self, sound: CallerAudio | AgentHeard) -> None:
+        decode = pcmu_decode if sound.format is AudioFormat.PCMU else pcma_decode
+        channel = self._caller if isinstance(sound, CallerAudio) else self._agent
+        channel.lay(sound.position, decode(sound.audio))
+
+    async def _spill(self, file: BinaryIO) -> None:
+        """Write what can no longer change, a second at a time."""
+        settled = max(self._caller.end, self._agent.end) - SETTLE
+        if settled - self._written >= RATE:
+            await in_thread(file.write, self._interleaved(settled))
+
+    def _interleaved(self, until: int) -> bytes:
+        sides = (self._caller.take(until), self._agent.take(until))
+        self._written = until
+        return np.stack(sides, axis=1).tobytes()
+
+    def _finish(self, file: BinaryIO) -> None:
+        """The rest and the header's true length; at most two seconds of audio, so it is written here."""
+        try:
+            with file:
+                for sound in _drained(self.tape):
+                    self._lay(sound)
+                file.write(self._interleaved(max(self._caller.end, self._agent.end, self._written)))
+                file.seek(0)
+                file.write(wav_header(frames=self._written, rate=RATE, channels=2))
+        except OSError as error:
+            self.failed = str(error)
+
+
+def _drained(tape: Mailbox[CallerAudio | AgentHeard]) -> list[CallerAudio | AgentHeard]:
+    sounds: list[CallerAudio | AgentHeard] = []
+    while True:
+        try:
+            sounds.append(tape.receive_nowait())
+        except (trio.WouldBlock, trio.EndOfChannel):
+            return sounds

@@ -1,0 +1,308 @@
+"""One SIP leg: the verbs of a call over SipEndpoint and MediaPlane, and their facts as messages.
+
+- The dialog and its transactions belong to the endpoint, the packets to the plane; this actor owns neither clock.
+- Both call back synchronously: audio goes straight to its mailboxes, everything else waits in one inbox for `run`.
+- `finally` hands over (`hang_up`, `stream.close`); what takes longer outlives us in the endpoint's table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import attrs
+import trio
+
+from callactors.actors.mailbox import Mailbox
+from callactors.actors.messages import (
+    AgentHeard,
+    AgentSpoke,
+    AgentStarted,
+    CallAnswered,
+    CallerAudio,
+    DigitPressed,
+    HeldByPeer,
+    LegEnded,
+    Message,
+    RtpWentSilent,
+    TransferEnded,
+)
+from callactors.audio.format import AudioFormat
+from callactors.errors import MalformedDescription, NoCommonFormat
+from callactors.net.media_plane import MediaStream
+from callactors.net.sip_endpoint import SipEndpoint
+from callactors.routing.cause import Cause, q850
+from callactors.routing.trunk import Target, Trunk
+from callactors.rtp.events import (
+    AudioArrived,
+    AudioSent,
+    DigitArrived,
+    MediaEvent,
+    UtteranceHeard,
+    UtteranceStarted,
+    WentSilent,
+)
+from callactors.rtp.playout import Heard
+from callactors.rtp.quality import Quality
+from callactors.sdp.description import Description
+from callactors.sdp.offer import Agreement, answer
+from callactors.sip import events as sip
+from callactors.sip.dialog import DialogFacts, DialogId
+from callactors.sip.transfer import outcome_of
+
+INBOX = 256  # facts of one dialog and its media that may wait; a flood of INFO loses its oldest
+
+
+@attrs.define(eq=False)
+class SipLeg:
+    """An inbound leg of a call (leg 0) or one we placed."""
+
+    number: int
+    session: int
+    trunk: Trunk
+    endpoint: SipEndpoint
+    stream: MediaStream
+    agreement: Agreement
+    events: Mailbox[Message]
+    audio: Mailbox[CallerAudio]
+    tape: Mailbox[CallerAudio | AgentHeard]
+    codecs: tuple[str, ...] = ("pcmu", "pcma")
+    clock: Literal["ours", "theirs"] = "ours"
+    quality: tuple[Quality, ...] = ()
+    _inbox: Mailbox[sip.Event | MediaEvent] = attrs.field(factory=lambda: Mailbox(INBOX), init=False)
+    _referring: bool = attrs.field(default=False, init=False)
+    _ended: bool = attrs.field(default=False, init=False)
+
+    @property
+    def format(self) -> AudioFormat:
+        return AudioFormat(self.agreement.codec)
+
+    @property
+    def facts(self) -> DialogFacts:
+        """What the ledger keeps so that another process could end this dialog."""
+        return self.endpoint.facts(self.session)
+
+    # -- the callbacks of plane and endpoint ---------------------------------------------------------------------
+
+    def signalled(self, event: sip.Event) -> None:
+        """The endpoint's delivery."""
+        self._inbox.offer(event)
+
+    def sounded(self, event: MediaEvent) -> None:
+        """The plane's delivery: audio goes on at once, anything else waits for `run`."""
+        match event:
+            case AudioArrived():
+                batch = CallerAudio(
+                    at=event.at,
+                    leg=self.number,
+                    format=self.format,
+                    audio=event.audio,
+                    position=event.position,
+                    lost_ms=event.lost_ms,
+                    first_rtp_at=event.first_rtp_at,
+                )
+                self.audio.offer(batch)
+                self.tape.offer(batch)
+            case AudioSent():
+                self.tape.offer(
+                    AgentHeard(
+                        at=event.at, leg=self.number, format=self.format, audio=event.audio, position=event.position
+                    )
+                )
+            case _:
+                self._inbox.offer(event)
+
+    # -- the actor -----------------------------------------------------------------------------------------------
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Turn facts of dialog and media into messages until the leg has ended."""
+        self.endpoint.subscribe(self.session, self.signalled)
+        task_status.started()
+        try:
+            async for event in self._inbox:
+                message = self._told(event)
+                if message is not None:
+                    await self.events.send(message)
+                if isinstance(message, LegEnded):
+                    return
+        finally:
+            self.hang_up(Cause.DESK_CLOSED)
+
+    def _told(self, event: sip.Event | MediaEvent) -> Message | None:
+        now = trio.current_time()
+        match event:
+            case UtteranceStarted():
+                return AgentStarted(at=now, utterance=event.utterance, first_rtp_at=event.at)
+            case UtteranceHeard():
+                return AgentSpoke(at=now, utterance=event.utterance, ms=event.ms, first_rtp_at=event.at)
+            case DigitArrived():
+                return DigitPressed(at=now, leg=self.number, digit=event.digit)
+            case WentSilent():
+                return RtpWentSilent(at=now, leg=self.number, since=event.since)
+            case sip.Reoffered():
+                return self._reoffered(event)
+            case sip.ReferAnswered() | sip.Notified():
+                return self._transfer_told(event)
+            case sip.ReferReceived():
+                self.endpoint.respond(self.session, event.request_id, 603)
+            case sip.InfoReceived():
+                return self._informed(event)
+            case _:
+                return self._ended_by(event)
+        return None
+
+    def _ended_by(self, event: sip.Event | MediaEvent) -> Message | None:
+        """The events after which there is no leg."""
+        match event:
+            case sip.HungUp():
+                if self._referring:
+                    return self._transfer_over("presumed", None)
+                return self._leg_ended(Cause.CALLER_HUNG_UP, None, event.q850)
+            case sip.Cancelled():
+                return self._leg_ended(Cause.CANCELLED, 487, None)
+            case sip.NoAck():
+                return self._leg_ended(Cause.NO_ACK, 408, None, by="us")
+            case sip.Gone():
+                return self._leg_ended(Cause.CALLER_HUNG_UP, None, None)
+        return None
+
+    def _leg_ended(
+        self, cause: Cause, code: int | None, q850_: int | None, by: Literal["far_end", "us"] = "far_end"
+    ) -> LegEnded:
+        self._ended = True
+        self.close_media()
+        return LegEnded(at=trio.current_time(), leg=self.number, cause=cause, sip_code=code, q850=q850_, by=by)
+
+    # -- re-offers, digits by INFO -------------------------------------------------------------------------------
+
+    def _reoffered(self, event: sip.Reoffered) -> Message | None:
+        """RFC 3264 section 8: answer a new offer, or refuse it with 488 and keep the old session."""
+        if not event.body:
+            self.endpoint.respond(self.session, event.request_id, 200, self.agreement.local.to_bytes())
+            return None
+        was_held = self.held
+        try:
+            agreement = self._agree(event.body)
+        except (MalformedDescription, NoCommonFormat):
+            self.endpoint.respond(self.session, event.request_id, 488)
+            return None
+        self.agreement = agreement
+        self.stream.start(agreement, allowed=self.trunk.takes_media_from)
+        self.stream.pause_watch(self.held or self._referring)
+        self.endpoint.respond(self.session, event.request_id, 200, agreement.local.to_bytes())
+        if self.held == was_held:
+            return None
+        return HeldByPeer(at=trio.current_time(), leg=self.number, held=self.held)
+
+    def _agree(self, body: bytes) -> Agreement:
+        local = self.agreement.local
+        return answer(
+            Description.parse(body),
+            local_host=self.stream.address.host,
+            local_port=self.stream.address.port,
+            codecs=self.codecs,
+            session_id=local.origin.session_id,
+            version=local.origin.version + 1,
+        )
+
+    @property
+    def held(self) -> bool:
+        """Whether the peer has put us on hold: we may not be heard."""
+        return self.agreement.direction in ("recvonly", "inactive")
+
+    def _informed(self, event: sip.InfoReceived) -> Message | None:
+        self.endpoint.respond(self.session, event.request_id, 200)
+        digit = _info_digit(event.content_type, event.body)
+        return DigitPressed(at=trio.current_time(), leg=self.number, digit=digit) if digit else None
+
+    # -- transfers -----------------------------------------------------------------------------------------------
+
+    def _transfer_told(self, event: sip.ReferAnswered | sip.Notified) -> Message | None:
+        if not self._referring:
+            return None
+        if isinstance(event, sip.ReferAnswered):
+            refused = event.status >= 300
+            return self._transfer_over("refused", event.status) if refused else None
+        if event.status is not None and event.status >= 200:
+            return self._transfer_over(outcome_of(event.status), event.status)
+        return self._transfer_over("no_answer", None) if event.terminated else None
+
+    def _transfer_over(
+        self, outcome: Literal["completed", "refused", "no_answer", "failed", "presumed"], code: int | None
+    ) -> TransferEnded:
+        self._referring = False
+        self._ended = outcome == "presumed"
+        return TransferEnded(at=trio.current_time(), leg=self.number, outcome=outcome, sip_code=code)
+
+    async def refer(self, target: Target, replaces: DialogId | None = None) -> None:
+        self._referring = True
+        self.stream.pause_watch(True)
+        self.endpoint.refer(self.session, refer_to=target.uri)
+        await trio.lowlevel.checkpoint()
+
+    def take_back(self) -> None:
+        self._referring = False
+        if self.held and not self._ended:
+            resumed = attrs.evolve(self.agreement, direction="sendrecv", local=self.agreement.local.sendrecv())
+            self.agreement = resumed
+            self.endpoint.reinvite(self.session, resumed.local.to_bytes())
+            self.stream.start(resumed, allowed=self.trunk.takes_media_from)
+        self.stream.pause_watch(False)
+
+    # -- the verbs -----------------------------------------------------------------------------------------------
+
+    async def answer(self) -> None:
+        self.stream.start(self.agreement, allowed=self.trunk.takes_media_from)
+        self.endpoint.answer(self.session, self.agreement.local.to_bytes())
+        await self.events.send(CallAnswered(at=trio.current_time(), leg=self.number, codec=self.agreement.codec))
+
+    async def reject(self, code: int, reason: str, retry_after: int | None = None) -> None:
+        headers = (("Retry-After", str(retry_after)),) if retry_after is not None else ()
+        self.endpoint.reject(self.session, code, reason, headers)
+        await trio.lowlevel.checkpoint()
+
+    def play(self, utterance: str, audio: bytes) -> None:
+        self.stream.play(utterance, audio)
+
+    def end(self, utterance: str) -> None:
+        self.stream.end(utterance)
+
+    def flush(self) -> Heard:
+        return self.stream.flush()
+
+    def heard(self) -> Heard:
+        return self.stream.heard()
+
+    async def send_digits(self, digits: str) -> None:
+        self.stream.send_digits(digits)
+        await trio.lowlevel.checkpoint()
+
+    def hang_up(self, cause: Cause) -> None:
+        self.close_media()
+        if not self._ended:
+            self._ended = True
+            self.endpoint.finish(self.session, q850=q850(cause), text=cause.value)
+
+    def close_media(self) -> None:
+        """Give the ports back; the quality of both directions is kept for the record."""
+        if not self.quality:
+            self.quality = tuple(self.stream.close())
+
+
+def _info_digit(content_type: str, body: bytes) -> str | None:
+    """The digit of an INFO: `application/dtmf-relay` (Signal=5) or `application/dtmf` (5)."""
+    text = body[:128].decode("latin-1")
+    if content_type.startswith("application/dtmf-relay"):
+        fields: dict[str, str] = {}
+        for line in text.splitlines():
+            name, found, value = line.partition("=")
+            if found:
+                fields[name.strip().lower()] = value.strip()
+        text = fields.get("signal", "")
+    elif not content_type.startswith("application/dtmf"):
+        return None
+    digit = text.strip()[:1].upper()
+    return digit if digit and digit in "0123456789*#ABCD" else None
+
+
+Taking = Callable[[], SipLeg]

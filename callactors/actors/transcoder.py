@@ -1,0 +1,110 @@
+"""Between leg and model: the caller's batches in the model's encoding, the agent's audio in the leg's.
+
+- The one actor that touches play-out: it plays, ends and flushes, and tells what was truly heard.
+- Deltas are converted in slices of at most 200 ms: a one-second chunk would make every other call late.
+- Nothing here waits for the far end: a full uplink loses its oldest batch, counted by its mailbox.
+"""
+
+from __future__ import annotations
+
+import attrs
+import trio
+
+from callactors.actors.leg import Leg
+from callactors.actors.mailbox import Mailbox
+from callactors.actors.messages import (
+    AgentAudio,
+    AgentAudioEnded,
+    AgentCutOff,
+    CallerAudio,
+    Message,
+    ModelTakes,
+    PlayoutOverflowed,
+    StopSpeaking,
+)
+from callactors.audio.convert import Converter
+from callactors.audio.format import AudioFormat
+from callactors.errors import PlayoutFull
+
+SLICE_MS = 200
+
+
+@attrs.define(eq=False)
+class Transcoder:
+    """Both directions of one call's audio."""
+
+    leg: Leg
+    from_leg: Mailbox[CallerAudio]
+    to_model: Mailbox[CallerAudio]
+    voice: Mailbox[Message]
+    desk: Mailbox[Message]
+    _wanted: AudioFormat = attrs.field(default=AudioFormat.PCM16, init=False)
+    _up: Converter | None = attrs.field(default=None, init=False)
+    _down: dict[str, Converter] = attrs.field(factory=dict, init=False)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        async with trio.open_nursery() as ways:
+            ways.start_soon(self._uplink)
+            ways.start_soon(self._downlink)
+            task_status.started()
+
+    # -- caller to model -----------------------------------------------------------------------------------------
+
+    async def _uplink(self) -> None:
+        async for batch in self.from_leg:
+            self.to_model.offer(self._for_model(batch))
+
+    def _for_model(self, batch: CallerAudio) -> CallerAudio:
+        if batch.format is self._wanted:
+            return batch
+        up = self._up
+        if up is None or (up.source, up.target) != (batch.format, self._wanted):
+            up = self._up = Converter(batch.format, self._wanted)
+        return CallerAudio(
+            at=batch.at,
+            leg=batch.leg,
+            format=self._wanted,
+            audio=up.feed(batch.audio),
+            position=batch.position * self._wanted.rate // batch.format.rate,
+            lost_ms=batch.lost_ms,
+            first_rtp_at=batch.first_rtp_at,
+        )
+
+    # -- model to caller -----------------------------------------------------------------------------------------
+
+    async def _downlink(self) -> None:
+        async for message in self.voice:
+            match message:
+                case AgentAudio():
+                    await self._play(message)
+                case AgentAudioEnded():
+                    self._down.pop(message.utterance, None)
+                    self.leg.end(message.utterance)
+                case StopSpeaking():
+                    await self._cut_off()
+                case ModelTakes():
+                    self._wanted = message.format
+
+    async def _play(self, message: AgentAudio) -> None:
+        """Convert and queue, slice by slice; past 90 s the session is told, and cancels that response."""
+        step = SLICE_MS * message.format.bytes_per_ms
+        down = self._converter(message)
+        for start in range(0, len(message.audio), step):
+            try:
+                self.leg.play(message.utterance, down.feed(message.audio[start : start + step]))
+            except PlayoutFull:
+                await self.desk.send(PlayoutOverflowed(at=trio.current_time(), utterance=message.utterance))
+                return
+            await trio.lowlevel.checkpoint()
+
+    def _converter(self, message: AgentAudio) -> Converter:
+        """One converter an utterance: a resampler's history belongs to what it has heard."""
+        down = self._down.get(message.utterance)
+        if down is None or (down.source, down.target) != (message.format, self.leg.format):
+            down = self._down[message.utterance] = Converter(message.format, self.leg.format)
+        return down
+
+    async def _cut_off(self) -> None:
+        heard = self.leg.flush()
+        self._down.clear()
+        await self.desk.send(AgentCutOff(at=trio.current_time(), utterance=heard.utterance, ms=heard.ms))

@@ -1,0 +1,36 @@
+"""The Litestar application. It knows a few questions about the switchboard and nothing else of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Response, get
+from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What /healthz and /readyz answer."""
+
+    status: str
+    calls: int
+    reason: str = ""
+
+
+def make_app(health: Callable[[], Health], ready: Callable[[], Health]) -> Litestar:
+    """`/healthz`: 200 while the loop runs. `/readyz`: 200 when a new call would be taken, else 503 with the reason."""
+
+    @get("/healthz", sync_to_thread=False)
+    def healthz() -> Health:
+        return health()
+
+    @get("/readyz", sync_to_thread=False)
+    def readyz() -> Response[Health]:
+        now = ready()
+        code = HTTP_200_OK if now.status == "ready" else HTTP_503_SERVICE_UNAVAILABLE
+        return Response(now, status_code=code)
+
+    handlers: list[Any] = [healthz, readyz]  # Litestar types its handlers as Any
+    # logging_config=None: Litestar would take the root logger and start a listener thread
+    return Litestar(route_handlers=handlers, logging_config=None, openapi_config=None)
