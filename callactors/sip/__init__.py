@@ -1,4 +1,4 @@
-"""SIP as values and machines (RFC 3261), sans-IO: `now` and `random` are arguments, datagrams go in and come out.
+"""SIP (RFC 3261 and its family) as values and machines: no I/O, no clock, no randomness of its own.
 
-Values: address, uri, headers, message, auth. Machines: the four transactions, dialog, session, endpoint, transfer.
+Values: address, uri, headers, message, auth, timers (scan is their tokenizer). Machines: transaction, dialog, endpoint.
 """
