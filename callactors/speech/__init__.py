@@ -1,0 +1,1 @@
+"""Speech: hearing (vad, endpointing, stt), speaking (tts, phrases), thinking (mind), and the brain that owns them."""

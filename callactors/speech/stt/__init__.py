@@ -1,0 +1,1 @@
+"""Speech to text: our own log-mel and Whisper on ctranslate2, one thread a decode."""
