@@ -1,0 +1,243 @@
+"""The WebSocket shell over real loopback sockets: what a peer may do to us, and that no socket is left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+import trio
+
+from callactors.errors import ModelFailed, UnsafeText
+from callactors.net import websocket
+from callactors.net.websocket import Admission, Connection, Handler, open_websocket, serve
+
+Headers = Mapping[str, str]
+
+
+@asynccontextmanager
+async def served(
+    handler: Handler, *, ssl_context: ssl.SSLContext | None = None, admit: Admission | None = None
+) -> AsyncIterator[int]:
+    async with trio.open_nursery() as nursery:
+
+        async def start(task_status: trio.TaskStatus[int]) -> None:
+            await serve("127.0.0.1", 0, handler, ssl_context=ssl_context, admit=admit, task_status=task_status)
+
+        yield await nursery.start(start)
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def raw_peer(answer: bytes | None, *, then_close: bool = False) -> AsyncIterator[int]:
+    """A TCP server that answers bytes of ours to whatever comes; None is silence."""
+
+    async def client(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        if answer is not None:
+            await stream.send_all(answer)
+        if not then_close:
+            await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(trio.serve_tcp, client, 0)
+        yield listeners[0].socket.getsockname()[1]
+        nursery.cancel_scope.cancel()
+
+
+async def echo(connection: Connection, path: str, headers: Headers) -> None:
+    while True:
+        await connection.send(f"{path} {headers.get('authorization', '-')} {await connection.receive()}")
+
+
+async def failure(url: str, *, patience: float = 5.0) -> ModelFailed:
+    """What happens when `url` is opened and one message awaited."""
+    with pytest.raises(ModelFailed) as caught:
+        async with open_websocket(url, {}, connect_timeout=patience) as connection:
+            await connection.receive()
+    return caught.value
+
+
+def descriptors() -> int:
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def test_text_goes_both_ways_with_path_query_and_headers() -> None:
+    async with served(echo) as port:
+        url = f"ws://127.0.0.1:{port}/v1/realtime?model=m"
+        async with open_websocket(url, {"Authorization": "Bearer k"}) as connection:
+            await connection.send("hello")
+            assert await connection.receive() == "/v1/realtime?model=m Bearer k hello"
+
+
+async def test_a_message_of_megabytes_arrives_whole() -> None:
+    async with served(echo) as port, open_websocket(f"ws://127.0.0.1:{port}/", {}) as connection:
+        await connection.send("x" * 3_000_000)
+        assert len(await connection.receive()) == 3_000_000 + len("/ - ")
+
+
+@pytest.mark.parametrize(("code", "fatal"), [(4000, True), (1001, False), (1008, True), (1011, False)])
+async def test_the_peers_close_code_and_reason_are_told(code: int, fatal: bool) -> None:
+    async def closing(connection: Connection, path: str, headers: Headers) -> None:
+        await connection.close(code, "because")
+
+    async with served(closing) as port:
+        error = await failure(f"ws://127.0.0.1:{port}/")
+    assert (error.code, error.problem, error.fatal) == (f"ws_{code}", "because", fatal)
+
+
+async def test_a_peer_that_vanishes_is_1006_and_leaks_no_socket() -> None:
+    async def vanishing(connection: Connection, path: str, headers: Headers) -> None:
+        await connection.abort()
+
+    async with served(vanishing) as port:
+        before = descriptors()
+        error = await failure(f"ws://127.0.0.1:{port}/")
+        assert error.code == "ws_1006"
+        assert not error.fatal
+        await trio.testing.wait_all_tasks_blocked()
+        assert descriptors() == before
+
+
+@pytest.mark.parametrize(("status", "fatal"), [(401, True), (403, True), (429, False), (503, False)])
+async def test_a_refused_upgrade_says_its_http_status(status: int, fatal: bool) -> None:
+    async with served(echo, admit=lambda path, headers: status) as port:
+        error = await failure(f"ws://127.0.0.1:{port}/")
+    assert (error.code, error.fatal) == (f"http_{status}", fatal)
+
+
+async def test_a_port_nobody_listens_on_is_unreachable() -> None:
+    async with served(echo) as port:
+        pass
+    assert (await failure(f"ws://127.0.0.1:{port}/")).code == "unreachable"
+
+
+async def test_a_peer_that_accepts_and_says_nothing_times_out() -> None:
+    async with raw_peer(None) as port:
+        assert (await failure(f"ws://127.0.0.1:{port}/", patience=0.05)).code == "timeout"
+
+
+async def test_a_peer_that_hangs_up_during_the_upgrade_is_told_at_once() -> None:
+    async with raw_peer(b"", then_close=True) as port:
+        assert (await failure(f"ws://127.0.0.1:{port}/")).code == "ws_1006"
+
+
+@pytest.mark.parametrize("nonsense", [b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"])
+async def test_a_peer_that_is_no_websocket_server_fails_cleanly(nonsense: bytes) -> None:
+    async with raw_peer(nonsense) as port:
+        assert (await failure(f"ws://127.0.0.1:{port}/")).code in ("ws_1006", "http_200")
+
+
+async def test_cancelling_does_not_wait_for_a_peer_that_answers() -> None:
+    async with served(echo) as port:
+        with trio.CancelScope() as scope:
+            async with open_websocket(f"ws://127.0.0.1:{port}/", {}):
+                started = trio.current_time()
+                scope.cancel()
+                await trio.sleep_forever()
+        assert trio.current_time() - started < websocket.DISCONNECT / 2
+
+
+async def test_closing_a_silent_peer_does_not_wait_sixty_seconds() -> None:
+    async def silent(connection: Connection, path: str, headers: Headers) -> None:
+        await trio.sleep_forever()
+
+    async with served(silent) as port:
+        with trio.fail_after(5):
+            async with open_websocket(f"ws://127.0.0.1:{port}/", {}):
+                pass
+
+
+async def test_a_message_over_the_limit_closes_with_1009() -> None:
+    async def flooding(connection: Connection, path: str, headers: Headers) -> None:
+        await connection.send("x" * 5000)
+        await connection.receive()
+
+    async with served(flooding) as port:
+        with pytest.raises(ModelFailed) as caught:
+            async with open_websocket(f"ws://127.0.0.1:{port}/", {}, max_message_size=4096) as connection:
+                await connection.receive()
+    assert caught.value.code == "ws_1009"
+
+
+async def test_an_error_of_the_body_comes_out_as_it_is() -> None:
+    async with served(echo) as port:
+        with pytest.raises(ZeroDivisionError) as caught:
+            async with open_websocket(f"ws://127.0.0.1:{port}/", {}):
+                raise ZeroDivisionError from ValueError()
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+async def test_cancelling_leaves_no_socket() -> None:
+    async with served(echo) as port:
+        before = descriptors()
+        with trio.move_on_after(0.05):
+            async with open_websocket(f"ws://127.0.0.1:{port}/", {}) as connection:
+                await connection.receive()
+        await trio.testing.wait_all_tasks_blocked()
+        assert descriptors() == before
+
+
+async def test_a_client_that_talks_nonsense_harms_no_other() -> None:
+    async with served(echo) as port:
+        for nonsense in (b"\x16\x03\x01garbage\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b""):
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                await stream.send_all(nonsense)
+        async with open_websocket(f"ws://127.0.0.1:{port}/", {}) as connection:
+            await connection.send("still here")
+            assert (await connection.receive()).endswith("still here")
+
+
+async def test_a_header_with_a_line_break_never_reaches_the_wire() -> None:
+    async with served(echo) as port:
+        with pytest.raises(UnsafeText):
+            async with open_websocket(f"ws://127.0.0.1:{port}/", {"a": "b\r\nc: d"}):
+                pass
+
+
+async def test_an_address_of_another_scheme_is_refused() -> None:
+    assert (await failure("http://127.0.0.1/")).code == "bad_url"
+
+
+async def test_wss_trusts_the_given_ca_and_no_other(tmp_path: Path) -> None:
+    certificate = _certificate(tmp_path)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificate)
+    async with served(echo, ssl_context=server) as port:
+        url = f"wss://localhost:{port}/"
+        async with open_websocket(url, {}, ca=str(certificate)) as connection:
+            await connection.send("secret")
+            assert (await connection.receive()).endswith("secret")
+        error = await failure(url)
+    assert (error.code, error.fatal) == ("tls", True)
+
+
+def _certificate(folder: Path) -> Path:
+    """A self-signed certificate for localhost with its key, in one PEM file."""
+    from datetime import datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = (
+        builder.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    )
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
+    pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = folder / "localhost.pem"
+    path.write_bytes(pem)
+    return path
