@@ -1,0 +1,296 @@
+"""Offer and answer (RFC 3264) for one G.711 stream with telephone events (RFC 4733). Rules of this file:
+
+- An answer has the offer's m= lines, same count, same order; what we do not take has port 0.
+- The first audio stream over RTP/AVP with a codec of ours is taken, and the offer's order of codecs is honoured.
+- Payload numbers are per direction: we receive by our description's, we send by theirs (section 5.1).
+- o= version grows by one when the description differs from `previous`, and only then (section 8).
+- Whether we may send to an address is the media plane's list to decide; here only what can be no receiver is refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Literal
+
+import attrs
+
+from callactors.errors import MalformedDescription, NoCommonFormat
+from callactors.sdp.description import (
+    Attributes,
+    Description,
+    Media,
+    Origin,
+    decimal,
+    numeric_host,
+)
+from callactors.sip.address import Address
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+Codec = Literal["pcmu", "pcma"]
+
+DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
+STATIC: dict[int, Codec] = {0: "pcmu", 8: "pcma"}  # RFC 3551 table 4
+NUMBER_OF: dict[Codec, int] = {"pcmu": 0, "pcma": 8}
+TELEPHONE_EVENT = 101  # the number we offer; theirs may be any
+PTIME = 20  # ms, what we ask for and send unless asked otherwise
+LOWEST_PORT = 1_024  # nothing below receives RTP
+NOWHERE = frozenset({"0.0.0.0", "::"})  # hold in the old way (section 8.4)
+
+
+@attrs.frozen
+class Agreement:
+    """What both sides now know about the stream.
+
+    `payload_type` and `telephone_event` are the numbers we receive, the `remote_` ones those we send. `direction` is
+    ours. `ptime` is the milliseconds of audio the other side wants in a packet. `remote` is `0.0.0.0` on an old-style
+    hold: then `direction` says we do not send.
+    """
+
+    local: Description
+    codec: Codec
+    payload_type: int
+    remote_payload_type: int
+    telephone_event: int | None
+    remote: Address
+    remote_rtcp: Address
+    direction: Direction
+    ptime: int = PTIME
+    remote_telephone_event: int | None = None
+
+    @property
+    def sends(self) -> bool:
+        """Whether we may send audio."""
+        return self.direction in ("sendrecv", "sendonly")
+
+    @property
+    def receives(self) -> bool:
+        """Whether audio may come."""
+        return self.direction in ("sendrecv", "recvonly")
+
+
+@attrs.frozen
+class _Formats:
+    """What the payload numbers of one m= line mean: codecs in the line's order, and its telephone event."""
+
+    codecs: dict[Codec, int]
+    telephone_event: int | None
+
+
+def answer(
+    offer: Description,
+    *,
+    local_host: str,
+    local_port: int,
+    codecs: Sequence[str],
+    session_id: int,
+    version: int,
+    direction: Direction = "sendrecv",
+    previous: Description | None = None,
+) -> Agreement:
+    """Our answer to `offer`, as the `local` of an Agreement. `previous` is our last description of this session.
+
+    Raises NoCommonFormat (488) when no stream can be taken, MalformedDescription when a taken one makes no sense.
+    """
+    taken = _first_usable(offer, codecs)
+    theirs = offer.media[taken]
+    formats = _formats(theirs)
+    codec = next(name for name in formats.codecs if name in codecs)
+    number = formats.codecs[codec]
+    ours = _reply(_direction(offer, theirs), direction)
+    line = _audio_line(local_port, {codec: number}, formats.telephone_event, ours)
+    media = tuple(line if index == taken else _refused(media) for index, media in enumerate(offer.media))
+    local = Description(Origin(session_id, version, local_host), media, local_host, time=offer.time)
+    return Agreement(
+        local=revised(previous, local),
+        codec=codec,
+        payload_type=number,
+        remote_payload_type=number,
+        telephone_event=formats.telephone_event,
+        remote=_remote(offer, theirs),
+        remote_rtcp=_remote_rtcp(offer, theirs),
+        direction=ours,
+        ptime=_ptime(theirs),
+        remote_telephone_event=formats.telephone_event,
+    )
+
+
+def make_offer(
+    *,
+    local_host: str,
+    local_port: int,
+    codecs: Sequence[str],
+    session_id: int,
+    version: int = 1,
+    direction: Direction = "sendrecv",
+    previous: Description | None = None,
+) -> Description:
+    """An offer of one audio stream; with `previous` it keeps that session's m= lines (section 8)."""
+    numbers: dict[Codec, int] = {name: NUMBER_OF[name] for name in NUMBER_OF if name in codecs}
+    ordered: dict[Codec, int] = {name: numbers[name] for name in sorted(numbers, key=list(codecs).index)}
+    line = _audio_line(local_port, ordered, TELEPHONE_EVENT, direction)
+    media: tuple[Media, ...] = (line,)
+    if previous is not None and previous.media:
+        live = next((index for index, old in enumerate(previous.media) if old.port), 0)
+        media = tuple(line if index == live else _refused(old) for index, old in enumerate(previous.media))
+    return revised(previous, Description(Origin(session_id, version, local_host), media, local_host))
+
+
+def accept_answer(offer: Description, answer: Description) -> Agreement:
+    """What an answer to our offer settles. Raises MalformedDescription or NoCommonFormat (then: ACK and BYE)."""
+    if len(answer.media) != len(offer.media):
+        raise MalformedDescription(f"{len(answer.media)} streams answer {len(offer.media)}")
+    taken = next((index for index, media in enumerate(offer.media) if media.port), None)
+    if taken is None or not answer.media[taken].port:
+        raise NoCommonFormat("the answer refuses our stream")
+    mine, theirs = offer.media[taken], answer.media[taken]
+    if (theirs.kind, theirs.protocol) != (mine.kind, mine.protocol):
+        raise MalformedDescription(f"{theirs.kind} {theirs.protocol} answers {mine.kind} {mine.protocol}"[:120])
+    ours, agreed = _formats(mine), _formats(theirs)
+    codec = next((name for name in agreed.codecs if name in ours.codecs), None)
+    if codec is None:
+        raise NoCommonFormat("the answer has no codec of ours")
+    return Agreement(
+        local=offer,
+        codec=codec,
+        payload_type=ours.codecs[codec],
+        remote_payload_type=agreed.codecs[codec],
+        telephone_event=ours.telephone_event if agreed.telephone_event is not None else None,
+        remote=_remote(answer, theirs),
+        remote_rtcp=_remote_rtcp(answer, theirs),
+        direction=_reply(_direction(answer, theirs), _stated(mine.attributes) or "sendrecv"),
+        ptime=_ptime(theirs),
+        remote_telephone_event=agreed.telephone_event,
+    )
+
+
+def revised(previous: Description | None, now: Description) -> Description:
+    """`now` with the o= line it must have after `previous`: the same version if nothing else changed, else one more."""
+    if previous is None:
+        return now
+    same = attrs.evolve(now, origin=previous.origin)
+    if same == previous:
+        return previous
+    version = previous.origin.version + 1
+    return attrs.evolve(now, origin=attrs.evolve(previous.origin, version=version, host=now.origin.host))
+
+
+def _first_usable(offer: Description, codecs: Sequence[str]) -> int:
+    for index, media in enumerate(offer.media):
+        if media.kind == "audio" and media.port and media.protocol.upper() == "RTP/AVP":
+            common = [name for name in _formats(media).codecs if name in codecs]
+            if common:
+                return index
+    raise NoCommonFormat("no audio stream with a codec of ours")
+
+
+def _formats(media: Media) -> _Formats:
+    names = {text: _static_name(text) for text in media.formats}
+    for name, value in media.attributes:
+        number, _, encoding = (value or "").partition(" ") if name == "rtpmap" else ("", "", "")
+        if number in names:
+            names[number] = encoding.strip(" ").upper()
+    codecs: dict[Codec, int] = {}
+    event: int | None = None
+    for text, encoding in names.items():
+        if not text.isascii() or not text.isdigit() or len(text) > 3 or not _is_payload_type(int(text)):
+            continue
+        if encoding in ("PCMU/8000", "PCMU/8000/1"):
+            codecs.setdefault("pcmu", int(text))
+        elif encoding in ("PCMA/8000", "PCMA/8000/1"):
+            codecs.setdefault("pcma", int(text))
+        elif encoding == "TELEPHONE-EVENT/8000" and event is None:
+            event = int(text)
+    return _Formats(codecs, event)
+
+
+def _static_name(text: str) -> str:
+    return {"0": "PCMU/8000", "8": "PCMA/8000"}.get(text, "")
+
+
+def _is_payload_type(number: int) -> bool:
+    """0..127 without the numbers that read as RTCP (RFC 5761 section 4)."""
+    return 0 <= number <= 127 and not 64 <= number <= 95
+
+
+def _audio_line(port: int, codecs: dict[Codec, int], event: int | None, direction: Direction) -> Media:
+    formats = [str(number) for number in codecs.values()]
+    attributes: list[tuple[str, str | None]] = [
+        ("rtpmap", f"{number} {name.upper()}/8000") for name, number in codecs.items()
+    ]
+    if event is not None:
+        formats.append(str(event))
+        attributes += [("rtpmap", f"{event} telephone-event/8000"), ("fmtp", f"{event} 0-15")]
+    attributes += [("ptime", str(PTIME)), (direction, None)]
+    return Media("audio", port, "RTP/AVP", tuple(formats), attributes=tuple(attributes))
+
+
+def _refused(media: Media) -> Media:
+    return Media(media.kind, 0, media.protocol, media.formats)
+
+
+def _stated(attributes: Attributes) -> Direction | None:
+    return next((known for name, _ in attributes for known in DIRECTIONS if name == known), None)
+
+
+def _direction(description: Description, media: Media) -> Direction:
+    """What they say of themselves; c=0.0.0.0 means they do not receive (section 8.4)."""
+    said = _stated(media.attributes) or _stated(description.attributes) or "sendrecv"
+    if (media.host or description.host) not in NOWHERE:
+        return said
+    return "sendonly" if said in ("sendrecv", "sendonly") else "inactive"
+
+
+def _reply(theirs: Direction, wanted: Direction) -> Direction:
+    """Ours, given theirs and what we would like (section 6.1)."""
+    sends = theirs in ("sendrecv", "recvonly") and wanted in ("sendrecv", "sendonly")
+    receives = theirs in ("sendrecv", "sendonly") and wanted in ("sendrecv", "recvonly")
+    table: dict[tuple[bool, bool], Direction] = {
+        (True, True): "sendrecv",
+        (True, False): "sendonly",
+        (False, True): "recvonly",
+        (False, False): "inactive",
+    }
+    return table[sends, receives]
+
+
+def _remote(description: Description, media: Media) -> Address:
+    host = media.host or description.host
+    if host is None:
+        raise MalformedDescription("a stream without c=")
+    return _receiver(host, media.port)
+
+
+def _remote_rtcp(description: Description, media: Media) -> Address:
+    """a=rtcp (RFC 3605), else the port above; also when what it says can be no receiver (browsers write port 9)."""
+    remote = _remote(description, media)
+    above = Address(remote.host, min(remote.port + 1, 65_535))
+    number, space, connection = (media.attribute("rtcp") or "").partition(" ")
+    if not number:
+        return above
+    try:
+        return _receiver(
+            numeric_host(connection) if space else remote.host, decimal(number, 65_535, "not an RTCP port")
+        )
+    except MalformedDescription:
+        return above
+
+
+def _receiver(host: str, port: int) -> Address:
+    address = ipaddress.ip_address(host)
+    if port < LOWEST_PORT or address.is_multicast or host == "255.255.255.255":
+        raise MalformedDescription(f"nobody receives RTP at {Address(host, port)}")
+    return Address(host, port)
+
+
+def _ptime(media: Media) -> int:
+    """What they want in a packet: whole tens of milliseconds from 10 to 60, never over their maxptime; else 20."""
+    wanted = _milliseconds(media.attribute("ptime")) or PTIME
+    longest = _milliseconds(media.attribute("maxptime")) or 60
+    usable = min(wanted, longest, 60) // 10 * 10
+    return usable or 10
+
+
+def _milliseconds(text: str | None) -> int:
+    text = (text or "").strip(" ")
+    return int(text) if len(text) <= 4 and text.isascii() and text.isdigit() else 0
