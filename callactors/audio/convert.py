@@ -1,0 +1,59 @@
+"""From one AudioFormat to another, streaming, by the cheapest path.
+
+G.711 to the other law is a table; to 8 kHz linear a table; only 24 kHz costs a filter. One Converter per stream and
+direction: it keeps the filter's history and a sample that was split between two feeds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from callactors.audio import g711
+from callactors.audio.format import AudioFormat
+from callactors.audio.g711 import Samples
+from callactors.audio.resample import Resampler
+
+_LINEAR = (AudioFormat.PCM16, AudioFormat.PCM16_8K)
+
+
+class Converter:
+    """Bytes of `source` in, bytes of `target` out."""
+
+    def __init__(self, source: AudioFormat, target: AudioFormat) -> None:
+        self.source, self.target = source, target
+        self._resampler = _resampler(source, target)
+        self._rest = b""
+
+    def feed(self, audio: bytes) -> bytes:
+        """Convert the next piece of the stream; what it makes is returned at once."""
+        if self.source is self.target:
+            return audio
+        if self.source not in _LINEAR and self.target not in _LINEAR:
+            return g711.transcode(audio, self.source, self.target)
+        samples = self._decode(audio)
+        if self._resampler is not None:
+            samples = self._resampler.feed(samples)
+        return _encode(samples, self.target)
+
+    def _decode(self, audio: bytes) -> Samples:
+        if self.source not in _LINEAR:
+            return g711.decode(audio, self.source)
+        audio = self._rest + audio
+        whole = len(audio) & ~1
+        self._rest = audio[whole:]
+        return np.frombuffer(audio[:whole], dtype="<i2").astype(np.int16, copy=False)
+
+
+def _resampler(source: AudioFormat, target: AudioFormat) -> Resampler | None:
+    if source.rate == target.rate:
+        return None
+    return Resampler("up" if target.rate > source.rate else "down")
+
+
+def _encode(samples: Samples, target: AudioFormat) -> bytes:
+    return samples.astype("<i2", copy=False).tobytes() if target in _LINEAR else g711.encode(samples, target)
+
+
+def convert(audio: bytes, source: AudioFormat, target: AudioFormat) -> bytes:
+    """A whole clip at once."""
+    return Converter(source, target).feed(audio)
