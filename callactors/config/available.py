@@ -1,0 +1,70 @@
+"""What the schema knows and this version does not do. Start and `check` refuse these, they never ignore them.
+
+Keys that only describe outbound calling (routes, permit, emergency, to, auth, cps ...) are accepted as data: nothing
+dials yet, so nothing is promised by them. When something is built, its line here goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from callactors.config.config import Config
+from callactors.config.problems import NotAvailable
+
+CODECS = ("pcmu", "pcma")
+
+
+def check(config: Config) -> Iterator[NotAvailable]:
+    """A NotAvailable for each value that is not built yet."""
+    yield from _listen(config)
+    yield from _trunks(config)
+    yield from _numbers(config)
+    yield from _limits(config)
+    yield from _recording(config)
+    if not config.stores.url.startswith("sqlite:///"):
+        yield config.marks.not_available("stores.url", "", "use sqlite:///PATH")
+
+
+def _listen(config: Config) -> Iterator[NotAvailable]:
+    for index, listener in enumerate(config.listen.sip):
+        for word in ("tcp", "tls"):
+            if getattr(listener, word) is not None:
+                yield config.marks.not_available(f"listen.sip[{index}].{word}", word, "use udp")
+        if index:
+            yield config.marks.not_available(f"listen.sip[{index}]", "a second listener", "use one udp listener")
+
+
+def _trunks(config: Config) -> Iterator[NotAvailable]:
+    for name, trunk in config.trunks.items():
+        path = f"trunks.{name}"
+        if trunk.srtp != "off":
+            yield config.marks.not_available(f"{path}.srtp", trunk.srtp, "use off")
+        if trunk.dtmf != "rfc4733":
+            yield config.marks.not_available(f"{path}.dtmf", trunk.dtmf, "use rfc4733")
+        for index, codec in enumerate(trunk.codecs):
+            if codec not in CODECS:
+                yield config.marks.not_available(f"{path}.codecs[{index}]", codec, f"use {' or '.join(CODECS)}")
+
+
+def _numbers(config: Config) -> Iterator[NotAvailable]:
+    for index, entry in enumerate(config.numbers):
+        if entry.when != "always":
+            yield config.marks.not_available(f"numbers[{index}].when", entry.when, "use always")
+
+
+def _limits(config: Config) -> Iterator[NotAvailable]:
+    for word in ("per_caller_minute", "usd_per_call", "usd_per_day"):
+        if getattr(config.limits, word) is not None:
+            yield config.marks.not_available(f"limits.{word}", "a limit", "use off")
+
+
+def _recording(config: Config) -> Iterator[NotAvailable]:
+    recording = config.recording
+    if recording.mode in ("on_demand", "consent"):
+        yield config.marks.not_available("recording.mode", recording.mode, "use off or always")
+    if recording.mode == "off":
+        return
+    if recording.key is not None:
+        yield config.marks.not_available("recording.key", "encryption", "leave the key out, or use mode: off")
+    if recording.keep_days is not None:
+        yield config.marks.not_available("recording.keep_days", "deletion", "leave it out, or use mode: off")

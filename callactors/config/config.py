@@ -1,0 +1,77 @@
+"""Config: a checked callactors.yaml, and the questions the rest of the program asks it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os.path
+
+import msgspec
+
+from callactors.config.problems import Marks
+from callactors.config.schema import Settings
+from callactors.routing import number
+from callactors.routing.trunk import Target, Trunk
+
+
+class Config(Settings, frozen=True, kw_only=True):
+    """Every section of the file as a field, and where it came from.
+
+    `data_dir` holds ledger, lock, captures and recordings; `data_given` says that the command line named it.
+    """
+
+    marks: Marks = Marks()
+    data_dir: str = "data"
+
+    def __repr__(self) -> str:
+        return (
+            f"Config({self.marks.file!r}, node={self.node!r}, trunks={list(self.trunks)}, models={list(self.models)})"
+        )
+
+    def trunk_of(self, ip: str) -> str | None:
+        """The trunk a packet from this address belongs to, the narrowest network winning; None is a stranger."""
+        try:
+            source = ipaddress.ip_address(ip)
+        except ValueError:
+            return None
+        if isinstance(source, ipaddress.IPv6Address) and source.ipv4_mapped:
+            source = source.ipv4_mapped
+        matches = (
+            (network.prefixlen, name)
+            for name, trunk in self.trunks.items()
+            for network in trunk.sources
+            if source in network
+        )
+        best = max(matches, key=lambda match: match[0], default=None)
+        return best[1] if best else None
+
+    def trunk(self, name: str) -> Trunk:
+        """The trunk of that name. Raises KeyError."""
+        settings = self.trunks[name]  # type: ignore[index]  # Name is a str that was checked
+        return Trunk(
+            name=name,
+            sources=settings.sources,
+            media_sources=settings.sources if settings.media_from is None else settings.media_from,
+            codecs=settings.codecs,
+            responses=settings.responses,
+            refer=settings.refer,
+        )
+
+    def target(self, name: str) -> Target:
+        """A name of `directory` as something to dial; its trunk is "" when the entry names none. Raises KeyError."""
+        entry = self.directory[name]  # type: ignore[index]  # Name is a str that was checked
+        return Target(name, entry.uri, entry.trunk or "")
+
+    def number_for(self, called: str, trunk: str) -> number.Number | None:
+        """The entry of `numbers` that serves this call; None is 404, no_route."""
+        return number.find(self.numbers, called, trunk)
+
+
+def from_settings(settings: Settings, marks: Marks) -> Config:
+    fields = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    folder = os.path.dirname(settings.ledger.path) or "."
+    return Config(**fields, marks=marks, data_dir=folder)
+
+
+def replace(config: Config, **changes: object) -> Config:
+    """The same configuration with some fields changed."""
+    return msgspec.structs.replace(config, **changes)

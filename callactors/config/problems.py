@@ -1,0 +1,94 @@
+"""What is wrong with a file of ours: collected in one pass, then raised at once.
+
+- A problem is a ConfigError: file, line, path, what is wrong, what was meant.
+- A value that is known but not built yet is a NotAvailable: a ConfigError one can tell apart.
+- Hostile files cost bounded memory: what is quoted is cut short, and the list of problems ends at MOST.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from callactors.errors import ConfigError
+
+MOST = 100  # problems reported of one file
+QUOTED = 60  # characters of a value or key shown in a message
+
+
+class NotAvailable(ConfigError):
+    """A value the schema knows and this version does not do."""
+
+
+class ConfigErrors(ConfigError):
+    """Everything that is wrong with a file; `problems` has each, in the order of the lines. `str()` is one line each."""
+
+    def __init__(self, problems: Iterable[ConfigError]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
+        first = self.problems[0]
+        super().__init__(first.file, first.line, first.path, first.problem, first.remedy)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+@attrs.frozen
+class Marks:
+    """Where each path of a file stands, so that later checks can name the line too."""
+
+    file: str = ""
+    lines: Mapping[str, int] = attrs.field(factory=dict, repr=False)
+
+    def line(self, path: str) -> int:
+        """The line of `path`, or of the nearest thing around it that was written."""
+        while path and path not in self.lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.lines.get(path, 1)
+
+    def error(self, path: str, problem: str, remedy: str = "") -> ConfigError:
+        return ConfigError(self.file, self.line(path), path, problem, remedy)
+
+    def not_available(self, path: str, value: str, remedy: str) -> NotAvailable:
+        """The contract's words for a value that is not built yet; `remedy` says what to write instead."""
+        shown = f"{quoted(value)} is" if value else "is"
+        return NotAvailable(self.file, self.line(path), path, f"{shown} not available in this version", remedy)
+
+
+class Problems:
+    """Collects; nothing is raised until everything was looked at."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.found: list[ConfigError] = []
+
+    def add(self, line: int, path: str, problem: str, remedy: str = "") -> None:
+        if len(self.found) < MOST:
+            self.found.append(ConfigError(self.file, line, path, problem, remedy))
+
+    def raise_any(self) -> None:
+        if self.found:
+            raise ConfigErrors(self.found)
+
+
+def quoted(value: str) -> str:
+    """A value as a message shows it: in double quotes, on one line, cut short."""
+    cut = value if len(value) <= QUOTED else value[:QUOTED] + "..."
+    return json.dumps(cut, ensure_ascii=not cut.isprintable())
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A remedy: the known word nearest to `word`, or the list of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word[:QUOTED], names, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"known here: {', '.join(names[:20])}" if names else ""
+
+
+def below(path: str, key: str) -> str:
+    """The path of `key` inside `path`."""
+    word = key if len(key) <= QUOTED and key.isprintable() else quoted(key)
+    return f"{path}.{word}" if path else word

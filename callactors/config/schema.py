@@ -1,0 +1,235 @@
+"""The shape of callactors.yaml, all of it, from day one. One struct per mapping of the file; all are frozen.
+
+- What a struct cannot say (names that must exist, loopback rules) is in checks.py; what is not built yet in available.py.
+- Times are seconds, money is USD, prices are USD per million tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from callactors.config.values import FileName, Host, Name, Number, PortRange, Seconds, Secret, Uri
+from callactors.routing.number import Number as NumberEntry
+from callactors.routing.trunk import Network
+from callactors.sip.address import Address
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Amount = Annotated[float, msgspec.Meta(ge=0)]
+Status = Annotated[int, msgspec.Meta(ge=400, le=699)]
+Codec = Literal["pcmu", "pcma", "opus", "g722"]
+RecordingMode = Literal["off", "on_demand", "consent", "always"]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """A mapping of the file."""
+
+
+class SipListener(Section, frozen=True, kw_only=True):
+    """One of udp, tcp, tls; a certificate and key (PEM files) go with tls."""
+
+    udp: Address | None = None
+    tcp: Address | None = None
+    tls: Address | None = None
+    cert: str | None = None
+    key: str | None = None
+
+    @property
+    def address(self) -> Address:
+        found = self.udp or self.tcp or self.tls
+        assert found is not None  # checks.py refuses a listener without one
+        return found
+
+
+class Listen(Section, frozen=True, kw_only=True):
+    """Where we listen. `advertise` is the address peers are told, in Via, Contact and SDP."""
+
+    sip: tuple[SipListener, ...] = (SipListener(udp=Address("127.0.0.1", 5060)),)
+    advertise: Host | None = None
+    rtp: PortRange = range(20_000, 30_000)
+    web: Address | None = Address("127.0.0.1", 8080)
+
+    @property
+    def udp(self) -> Address:
+        """The UDP address SIP is served on."""
+        return self.sip[0].address
+
+    @property
+    def advertised(self) -> str:
+        """The host peers are told."""
+        return self.advertise or self.udp.host
+
+
+class Auth(Section, frozen=True, kw_only=True):
+    user: str
+    password: Secret
+
+
+class TrunkSettings(Section, frozen=True, kw_only=True):
+    """A trunk as the file has it; `Config.trunk(name)` is what the call path uses."""
+
+    profile: Literal["generic", "twilio", "telnyx", "bandwidth", "pbx"] = "generic"
+    sources: tuple[Network, ...] = msgspec.field(name="from")
+    media_from: tuple[Network, ...] | None = None  # None: the same as `from`
+    to: Uri | None = None
+    auth: Auth | None = None
+    codecs: tuple[Codec, ...] = ("pcmu", "pcma")
+    dtmf: Literal["rfc4733", "info", "inband"] = "rfc4733"
+    srtp: Literal["off", "prefer", "require"] = "off"
+    responses: Literal["rfc3581", "source"] = "rfc3581"
+    refer: bool = True
+    country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
+    channels: Positive | None = None
+    cps: Amount | None = None
+    caller_ids: tuple[Number, ...] = ()
+
+
+class Try(Section, frozen=True, kw_only=True):
+    trunk: Name
+    weight: Positive = 1
+
+
+class Route(Section, frozen=True, kw_only=True):
+    """`to` is a prefix; the outer list of `tries` is priority, the inner one is shared by weight."""
+
+    to: str
+    tries: tuple[tuple[Try, ...], ...]
+    rate: Amount | None = None  # USD a minute
+
+
+class Emergency(Section, frozen=True, kw_only=True):
+    trunk: Name
+    location: FileName | None = None
+
+
+class Entry(Section, frozen=True, kw_only=True):
+    """A name of `directory`: `sip` or `tel`. A tel entry without a trunk goes by the routes, or by REFER as it is."""
+
+    sip: Uri | None = None
+    tel: Number | None = None
+    trunk: Name | None = None
+
+    @property
+    def uri(self) -> str:
+        return self.sip or f"tel:{self.tel}"
+
+
+class Prices(Section, frozen=True, kw_only=True):
+    """USD per million tokens."""
+
+    audio_in: Amount = 0.0
+    audio_out: Amount = 0.0
+    text_in: Amount = 0.0
+    text_out: Amount = 0.0
+
+
+class RealtimeModel(Section, frozen=True, kw_only=True, tag_field="kind", tag="realtime"):
+    """A server that speaks the Realtime events over ws or wss. `ca` is a PEM file to trust instead of the system's."""
+
+    url: str
+    model: str = "gpt-realtime"
+    key: Secret | None = None
+    audio: Literal["auto", "pcm16", "pcmu", "pcma"] = "auto"
+    prices: Prices = Prices()
+    voice: str | None = None
+    dialect: Literal["ga", "beta"] = "ga"
+    ca: str | None = None
+
+    def __repr__(self) -> str:
+        return f"RealtimeModel(url={without_secrets(self.url)!r}, model={self.model!r}, audio={self.audio!r})"
+
+
+class EmbeddedModel(Section, frozen=True, kw_only=True, tag_field="kind", tag="embedded"):
+    """Our own cascade. `concurrent` counts callers who have spoken."""
+
+    concurrent: Positive = 20
+    model_dir: str | None = None
+
+
+Model = RealtimeModel | EmbeddedModel
+
+
+class Answer(Section, frozen=True, kw_only=True):
+    """When the 200 leaves; `otherwise` is sent when no model was ready `within` that time."""
+
+    when: Literal["model_ready", "at_once"] = "model_ready"
+    within: Seconds = Seconds(2.0)
+    otherwise: Status = 503
+
+
+class Timers(Section, frozen=True, kw_only=True):
+    """Seconds."""
+
+    no_answer: Seconds = Seconds(30)
+    first_rtp: Seconds = Seconds(5)
+    rtp_silence: Seconds = Seconds(30)
+    setup_total: Seconds = Seconds(60)
+    tool: Seconds = Seconds(5)
+    call_max: Seconds = Seconds(3600)
+    drain: Seconds = Seconds(30)
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """None is no limit."""
+
+    calls: Positive | None = None
+    per_caller_minute: Positive | None = None
+    usd_per_call: Amount | None = None
+    usd_per_day: Amount | None = None
+
+
+class Ledger(Section, frozen=True, kw_only=True):
+    path: str = "data/ledger.db"
+
+
+class Stores(Section, frozen=True, kw_only=True):
+    url: str = "sqlite:///data/stores.db"
+
+    def __repr__(self) -> str:
+        return f"Stores(url={without_secrets(self.url)!r})"
+
+
+class Recording(Section, frozen=True, kw_only=True):
+    mode: RecordingMode = "off"
+    keep_days: Positive | None = None
+    key: Secret | None = None
+
+
+class Allow(Section, frozen=True, kw_only=True):
+    """What scenarios may name and never spell: commands to run, hosts to fetch from."""
+
+    commands: dict[Name, tuple[str, ...]] = {}
+    hosts: tuple[str, ...] = ()
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """callactors.yaml. Sections that are left out have these defaults."""
+
+    version: Literal["1"]
+    node: Name = Name("a1")
+    listen: Listen = Listen()
+    trunks: dict[Name, TrunkSettings]
+    numbers: tuple[NumberEntry, ...]
+    routes: tuple[Route, ...] = ()
+    permit: tuple[str, ...] = ()
+    emergency: Emergency | None = None
+    directory: dict[Name, Entry] = {}
+    models: dict[Name, Model] = msgspec.field(default_factory=lambda: {Name("offline"): EmbeddedModel()})
+    answer: Answer = Answer()
+    timers: Timers = Timers()
+    limits: Limits = Limits()
+    ledger: Ledger = Ledger()
+    stores: Stores = Stores()
+    recording: Recording = Recording()
+    allow: Allow = Allow()
+
+
+def without_secrets(url: str) -> str:
+    """A URL fit for a log line: no user, password or query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(a URL that cannot be read)"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
