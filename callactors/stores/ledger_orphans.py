@@ -1,0 +1,77 @@
+"""Calls whose process died: which they are, what a BYE to each needs, and how their records are closed.
+
+- Same node, another boot: dead now, for node.lock is ours. Another node's: only when its lease passed 30 s ago.
+- Only a call that is still open is closed, so nothing that ended by itself is ever rewritten.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import attrs
+import msgspec
+
+from callactors.routing.cause import Cause
+from callactors.sip.dialog import DialogFacts
+
+GRACE = 30_000  # ms past another node's lease
+
+_OPEN = """SELECT id, node, boot, started, answered FROM calls WHERE ended IS NULL
+  AND ((node = :node AND boot <> :boot) OR (node <> :node AND lease_until < :now - :grace)) ORDER BY id"""
+_FACTS = DialogFacts.__struct_fields__
+_DIALOGS = f"""SELECT {", ".join(_FACTS)} FROM attempts
+  WHERE call = ? AND answered IS NOT NULL AND ended IS NULL AND sip_call_id IS NOT NULL ORDER BY n"""
+_CLOSE = (
+    "UPDATE attempts SET ended = :now WHERE call = :call AND ended IS NULL AND :call IN"
+    " (SELECT id FROM calls WHERE id = :call AND boot = :boot AND ended IS NULL)",
+    "UPDATE tool_runs SET state = 'lost' WHERE call = :call AND state = 'started' AND :call IN"
+    " (SELECT id FROM calls WHERE id = :call AND boot = :boot AND ended IS NULL)",
+    "UPDATE calls SET ended = :now, cause = :cause, ended_by = 'us' WHERE id = :call AND boot = :boot"
+    " AND ended IS NULL",
+)
+
+
+@attrs.frozen
+class Orphan:
+    """An open call of a dead process. `dialogs` are its answered legs; times are UTC epoch milliseconds."""
+
+    call: str
+    node: str
+    boot: str
+    started: int
+    answered: int | None
+    dialogs: tuple[DialogFacts, ...]
+
+
+def find(connection: sqlite3.Connection, node: str, boot: str, now: int) -> list[Orphan]:
+    """Every orphan there is, oldest first."""
+    found = connection.execute(_OPEN, {"node": node, "boot": boot, "now": now, "grace": GRACE}).fetchall()
+    return [Orphan(*row[:5], _dialogs(connection, row[0])) for row in found]
+
+
+def _dialogs(connection: sqlite3.Connection, call: str) -> tuple[DialogFacts, ...]:
+    return tuple(_facts(row) for row in connection.execute(_DIALOGS, (call,)))
+
+
+def _facts(row: Sequence[object]) -> DialogFacts:
+    fields = dict(zip(_FACTS, row, strict=True))
+    fields["route_set"] = msgspec.json.decode(str(fields["route_set"] or "[]"))
+    return msgspec.convert(fields, DialogFacts)
+
+
+def close(connection: sqlite3.Connection, orphans: Sequence[Orphan], now: int) -> int:
+    """Close these, and only those still open, with cause killed; returns how many. One transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        closed = sum(_close_one(connection, orphan, now) for orphan in orphans)
+        connection.execute("COMMIT")
+    except BaseException:  # half a clean-up must not stay, whatever interrupted it
+        connection.execute("ROLLBACK")
+        raise
+    return closed
+
+
+def _close_one(connection: sqlite3.Connection, orphan: Orphan, now: int) -> int:
+    bound = {"call": orphan.call, "boot": orphan.boot, "now": now, "cause": Cause.KILLED.value}
+    return [connection.execute(statement, bound).rowcount for statement in _CLOSE][-1]
