@@ -73,6 +73,10 @@ class Endpointer:
             self._speech_ms += CHUNK_MS
         return self._in_turn(speech) if self.speaking else self._idle(speech)
 
+    def start_at(self, now_ms: int) -> None:
+        """Count from `now_ms`: some audio was fed to another one before."""
+        self._now_ms = now_ms
+
     def reset(self) -> None:
         """Forget the turn in hand (the buffer was committed or cleared by the client)."""
         self.speaking = self._paused = False

@@ -23,6 +23,7 @@ from callactors.errors import Ours
 
 _LENGTH = struct.Struct("<I")
 _BACKOFF = 0.2  # seconds before a child that died is started again
+_PATIENCE = 10.0  # seconds a request waits for a child that is being restarted
 _LOADING = 60.0  # seconds a child may take to say it is ready
 
 
@@ -46,6 +47,7 @@ class Voice:
     starts: int = attrs.field(default=0, init=False)  # how often a child was started
     _process: trio.Process | None = attrs.field(default=None, init=False)
     _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _asked: trio.Process | None = attrs.field(default=None, init=False)  # the child that has our request
     _held: bytearray = attrs.field(factory=bytearray, init=False)
     _unread: int = attrs.field(default=0, init=False)  # requests whose end frame has not been read
 
@@ -95,22 +97,25 @@ class Voice:
 
     async def begin(self, text: str, rate: int) -> None:
         """Ask for `text` at `rate` (8000 or 24000). Then read `sentence` until None. Raises VoiceDied."""
-        await self._ready.wait()
+        with trio.move_on_after(_PATIENCE):
+            await self._ready.wait()
+        process = self._asked = self._process
+        if process is None or process.stdin is None or not self._ready.is_set():
+            raise VoiceDied("there is no voice child, and none could be started in time")
         await self._drain()
         payload = json.dumps({"text": text, "rate": rate}).encode()
-        if self._process is None or self._process.stdin is None:
-            raise VoiceDied("the voice child is gone")
-        with trio.CancelScope(shield=True), trio.move_on_after(5.0):  # a request half written would poison the pipe
+        with trio.move_on_after(_PATIENCE, shield=True):  # a request half written would poison the pipe
             try:
-                await self._process.stdin.send_all(_LENGTH.pack(len(payload)) + payload)
+                await process.stdin.send_all(_LENGTH.pack(len(payload)) + payload)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 raise VoiceDied("the voice child is gone") from None
         self._unread += 1
 
     async def sentence(self) -> bytes | None:
         """PCM16 of the next sentence, None after the last one. Raises VoiceDied."""
-        pcm = await self._frame()
-        return pcm or None
+        if self._asked is not self._process:
+            raise VoiceDied("the voice child ended while it was speaking")
+        return await self._frame() or None
 
     async def _drain(self) -> None:
         while self._unread:
