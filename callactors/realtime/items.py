@@ -97,7 +97,7 @@ class FunctionTool(msgspec.Struct, frozen=True, kw_only=True):
     type: str = "function"
     name: str = ""
     description: str = ""
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = {}
 
 
 class ResponseSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
