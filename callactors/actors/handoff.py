@@ -68,14 +68,15 @@ class Handoff:
         ended = await self._wait_for(TransferEnded, self.patience)
         if ended is None:
             ended = TransferEnded(at=trio.current_time(), leg=0, outcome="no_answer")
+        handed_off = ended.outcome in ("completed", "presumed")
+        if handed_off:
+            await self.desk.send(OutcomeReached(at=trio.current_time(), outcome="handed_off", detail=target.name))
         await self.desk.send(
             TransferTried(
                 at=trio.current_time(), target=target.name, asked=asked, outcome=ended.outcome, sip_code=ended.sip_code
             )
         )
-        if ended.outcome in ("completed", "presumed"):
-            await self.desk.send(OutcomeReached(at=trio.current_time(), outcome="handed_off", detail=target.name))
-        else:
+        if not handed_off:
             await self._take_back(request, ended)
 
     async def _take_back(self, request: TransferRequested, ended: TransferEnded) -> None:

@@ -1,0 +1,53 @@
+"""`python -m callactors`: the verbs of the command line, one file each in commands/."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads cost more than they give here
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import typer
+
+from callactors import __version__
+from callactors.commands.calls import app as calls
+from callactors.commands.check import check
+from callactors.commands.demo import demo
+from callactors.commands.doctor import doctor
+from callactors.commands.realtime import realtime
+from callactors.commands.run import run, run_default
+
+app = typer.Typer(
+    name="callactors",
+    help="Phone calls answered by AI agents. With no command: run callactors.yaml, or the embedded default.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(run)
+app.command()(demo)
+app.command()(check)
+app.add_typer(calls, name="calls")
+app.command()(realtime)
+app.command()(doctor)
+
+
+@app.callback(invoke_without_command=True)
+def bare(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    """Phone calls answered by AI agents.
+
+    Example: python -m callactors demo
+    """
+    if version:
+        typer.echo(f"callactors {__version__}")
+    elif context.invoked_subcommand is None:
+        run_default()
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""A scenario made ready for calls: personas read, tools loaded, targets looked up. Built once, shared by all its calls.
+
+A specialist is instructions and tools; handing over swaps both by session.update. The model sees names of targets,
+never what they dial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from callactors.routing.trunk import Target
+from callactors.scenario.schema import Scenario
+from callactors.tools.desk import Desk
+from callactors.tools.generated import generated, what_they_do
+from callactors.tools.tool import Tool
+
+HOUSE_RULES = """
+You are on the phone. Speak in short sentences, one question at a time, no lists and no symbols.
+Read every date, time, name and number back before anything is written down. If you are unsure, ask.
+If the caller asks for a person, call transfer_to_human. Never invent facts: use answer_question.
+""".strip()
+
+
+@attrs.frozen
+class Specialist:
+    """One agent of the scenario, as a model session takes it."""
+
+    name: str
+    instructions: str
+    tools: Mapping[str, Tool]
+
+    def schemas(self) -> list[dict[str, Any]]:
+        """The tools for session.update."""
+        return [tool.schema() for tool in self.tools.values()]
+
+
+@attrs.frozen
+class Playbook:
+    """Everything a call of one scenario needs that does not change from call to call."""
+
+    scenario: Scenario
+    personas: Mapping[str, str]
+    tools: Mapping[str, Tool]
+    targets: Mapping[str, Target]
+    make_desk: Callable[[str], Desk]
+    topics: str = ""
+    now: Callable[[], datetime] = datetime.now
+
+    def specialist(self, name: str, caller: str) -> Specialist:
+        """The named agent for this caller."""
+        agent = self.scenario.agents[name]
+        own = {tool: self.tools[tool] for tool in agent.tools}
+        made = generated(
+            specialists={other: self._work(other) for other in agent.handover},
+            targets=list(self.targets),
+            knowledge=bool(self.scenario.knowledge),
+            topics=self.topics,
+        )
+        return Specialist(name, self._instructions(name, caller), own | made)
+
+    def _work(self, name: str) -> str:
+        return self.scenario.agents[name].description or what_they_do(self.personas[name])
+
+    def _instructions(self, name: str, caller: str) -> str:
+        today = f"{self.now():Today is %A, %d %B %Y; it is %H:%M.}"
+        number = f"The caller's number is {caller}." if caller else "The caller withholds their number."
+        return "\n\n".join((self.personas[name].strip(), HOUSE_RULES, f"{today} {number}"))
