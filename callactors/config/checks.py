@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from callactors.config.config import Config
 from callactors.config.problems import did_you_mean, quoted
@@ -18,7 +18,7 @@ from callactors.errors import ConfigError
 from callactors.routing import number
 from callactors.routing.trunk import Network
 
-LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
+LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 LOOPBACK_6 = ipaddress.ip_network("::1/128")
 
 
@@ -34,7 +34,7 @@ def check(config: Config) -> Iterator[ConfigError]:
 
 def is_loopback(trunk: TrunkSettings) -> bool:
     """Whether every `from` of the trunk lies in 127.0.0.0/8."""
-    return all(isinstance(net, ipaddress.IPv4Network) and net.subnet_of(LOOPBACK) for net in trunk.sources)
+    return all(net.version == 4 and net.subnet_of(LOOPBACK) for net in trunk.sources)
 
 
 def _listen(config: Config) -> Iterator[ConfigError]:
@@ -86,7 +86,7 @@ def _numbers(config: Config) -> Iterator[ConfigError]:
     seen: dict[tuple[str, str], int] = {}
     for index, entry in enumerate(config.numbers):
         path = f"numbers[{index}]"
-        trunk = config.trunks.get(entry.trunk)  # type: ignore[call-overload]  # Name is a str that was checked
+        trunk = config.trunks.get(entry.trunk)
         if trunk is None:
             yield _no_such(config, f"{path}.trunk", "trunk", entry.trunk, config.trunks)
         elif entry.match == number.ANY and not is_loopback(trunk):
@@ -141,6 +141,5 @@ def _models(config: Config) -> Iterator[ConfigError]:
             yield config.marks.error(f"models.{name}.url", problem, remedy)
 
 
-def _no_such(config: Config, path: str, what: str, name: str, known: dict[str, object] | object) -> ConfigError:
-    names = [str(word) for word in known] if isinstance(known, dict) else []
-    return config.marks.error(path, f"there is no {what} {quoted(name)}", did_you_mean(name, names))
+def _no_such(config: Config, path: str, what: str, name: str, known: Iterable[str]) -> ConfigError:
+    return config.marks.error(path, f"there is no {what} {quoted(name)}", did_you_mean(name, known))

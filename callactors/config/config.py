@@ -16,7 +16,7 @@ from callactors.routing.trunk import Target, Trunk
 class Config(Settings, frozen=True, kw_only=True):
     """Every section of the file as a field, and where it came from.
 
-    `data_dir` holds ledger, lock, captures and recordings; `data_given` says that the command line named it.
+    `data_dir` is where ledger, lock, captures and recordings are kept.
     """
 
     marks: Marks = Marks()
@@ -46,7 +46,7 @@ class Config(Settings, frozen=True, kw_only=True):
 
     def trunk(self, name: str) -> Trunk:
         """The trunk of that name. Raises KeyError."""
-        settings = self.trunks[name]  # type: ignore[index]  # Name is a str that was checked
+        settings = self.trunks[name]
         return Trunk(
             name=name,
             sources=settings.sources,
@@ -58,7 +58,7 @@ class Config(Settings, frozen=True, kw_only=True):
 
     def target(self, name: str) -> Target:
         """A name of `directory` as something to dial; its trunk is "" when the entry names none. Raises KeyError."""
-        entry = self.directory[name]  # type: ignore[index]  # Name is a str that was checked
+        entry = self.directory[name]
         return Target(name, entry.uri, entry.trunk or "")
 
     def number_for(self, called: str, trunk: str) -> number.Number | None:

@@ -1,4 +1,4 @@
-"""`${NAME}` and `${NAME:-otherwise}` in a value. What the environment says is never shown: messages quote what was written.
+"""`${NAME}` and `${NAME:-otherwise}` in a value. Messages quote what was written, never what the environment says.
 
 `$${` writes a literal `${`.
 """

@@ -1,4 +1,4 @@
-"""callactors.yaml from text to Config: tree, environment, schema, checks, availability. Nothing here opens a user's file.
+"""callactors.yaml from text to Config: tree, environment, schema, checks, availability. Opens no user's file.
 
 The embedded default is a file too: default.yaml beside this one, shipped in the package.
 """
@@ -30,14 +30,10 @@ def load(text: str, file: str, environ: Mapping[str, str]) -> Config:
     problems.raise_any()
     assert settings is not None  # the builder reports whenever it returns None
     config = from_settings(settings, Marks(file, builder.lines))
-    found = [*checks.check(config), *available.check(config)] if _addressable(config) else list(checks.check(config))
+    found = [*checks.check(config), *available.check(config)]
     if found:
         raise ConfigErrors(found)
     return config
-
-
-def _addressable(config: Config) -> bool:
-    return bool(config.listen.sip)
 
 
 def default() -> Config:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import msgspec
 
 from callactors.config.config import Config, replace
@@ -51,14 +53,11 @@ def _address(text: str, option: str) -> Address:
 
 
 def _advertised(listen: Listen) -> Listen:
-    """An address given by hand is the one peers are told, unless it is every address."""
-    if listen.udp.host not in ("0.0.0.0", "::"):
-        return msgspec.structs.replace(listen, advertise=None)
-    if listen.advertise is None:
-        raise ConfigError(
-            "--sip", 1, "", f"{listen.udp.host} is not an address peers can be told", "add listen.advertise"
-        )
-    return listen
+    """A loopback address is told as it is: its peers cannot reach the one that is advertised."""
+    host = ipaddress.ip_address(listen.udp.host)
+    if host.is_unspecified and listen.advertise is None:
+        raise ConfigError("--sip", 1, "", f"{host} is not an address peers can be told", "add listen.advertise")
+    return msgspec.structs.replace(listen, advertise=None) if host.is_loopback else listen
 
 
 def _with_scenario(config: Config, scenario: str) -> Config:

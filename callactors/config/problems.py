@@ -24,7 +24,7 @@ class NotAvailable(ConfigError):
 
 
 class ConfigErrors(ConfigError):
-    """Everything that is wrong with a file; `problems` has each, in the order of the lines. `str()` is one line each."""
+    """Everything that is wrong with a file, in the order of its lines: `problems`. `str()` is one line each."""
 
     def __init__(self, problems: Iterable[ConfigError]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))

@@ -1,6 +1,6 @@
 """The shape of callactors.yaml, all of it, from day one. One struct per mapping of the file; all are frozen.
 
-- What a struct cannot say (names that must exist, loopback rules) is in checks.py; what is not built yet in available.py.
+- What a struct cannot say (names that must exist, loopback rules) is in checks.py; what is not built in available.py.
 - Times are seconds, money is USD, prices are USD per million tokens.
 """
 
@@ -200,7 +200,7 @@ class Recording(Section, frozen=True, kw_only=True):
 class Allow(Section, frozen=True, kw_only=True):
     """What scenarios may name and never spell: commands to run, hosts to fetch from."""
 
-    commands: dict[Name, tuple[str, ...]] = {}
+    commands: dict[str, tuple[str, ...]] = {}
     hosts: tuple[str, ...] = ()
 
 
@@ -210,13 +210,13 @@ class Settings(Section, frozen=True, kw_only=True):
     version: Literal["1"]
     node: Name = Name("a1")
     listen: Listen = Listen()
-    trunks: dict[Name, TrunkSettings]
+    trunks: dict[str, TrunkSettings]
     numbers: tuple[NumberEntry, ...]
     routes: tuple[Route, ...] = ()
     permit: tuple[str, ...] = ()
     emergency: Emergency | None = None
-    directory: dict[Name, Entry] = {}
-    models: dict[Name, Model] = msgspec.field(default_factory=lambda: {Name("offline"): EmbeddedModel()})
+    directory: dict[str, Entry] = {}
+    models: dict[str, Model] = msgspec.field(default_factory=lambda: {"offline": EmbeddedModel()})
     answer: Answer = Answer()
     timers: Timers = Timers()
     limits: Limits = Limits()
