@@ -61,8 +61,8 @@ class Library:
         for place in self.places:
             if place.scenario(name).is_file():
                 return place.scenario(name)
-        folder = str(self.places[0].scenarios)
-        raise ConfigError(folder, 1, "", f"there is no scenario {quoted(name)}", did_you_mean(name, self.names()))
+        remedy = did_you_mean(name, self.names()) or f"{name}.yaml is looked for in scenarios/, beside agents/"
+        raise ConfigError(str(self.places[0].scenarios), 1, "", f"there is no scenario {quoted(name)}", remedy)
 
     def scenario(self, name: str) -> Scenario:
         """A scenario by name, its file's `scenario` being the same. Raises ConfigError."""
@@ -89,13 +89,12 @@ class Library:
 
     def knowledge(self, scenario: Scenario) -> list[Path]:
         """The files of `knowledge`, in order. Raises ConfigError at the scenario's line."""
+        folder = self.agents(scenario.scenario) / scenario.scenario
         found: list[Path] = []
-        agents = self.agents(scenario.scenario)
         for index, file in enumerate(scenario.knowledge):
-            folders = (agents / scenario.scenario / "knowledge", agents / scenario.scenario)
-            path = next((folder / file for folder in folders if (folder / file).is_file()), None)
+            path = next((path for path in (folder / "knowledge" / file, folder / file) if path.is_file()), None)
             if path is None:
-                raise scenario.marks.error(f"knowledge[{index}]", f"there is no file {folders[0] / file}")
+                raise scenario.marks.error(f"knowledge[{index}]", f"there is no file {folder / 'knowledge' / file}")
             found.append(path)
         return found
 

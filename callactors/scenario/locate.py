@@ -26,16 +26,9 @@ class Place:
     def vertical(self, name: str) -> Path:
         return self.agents / name
 
-    def persona(self, vertical: str, file: str) -> Path:
-        return self.agents / vertical / file
-
-    def knowledge(self, vertical: str, file: str) -> tuple[Path, Path]:
-        """Where a file of `knowledge` may lie: in knowledge/, or as written from the vertical's folder."""
-        return self.agents / vertical / "knowledge" / file, self.agents / vertical / file
-
 
 def places(agents: Path | None = None, package: Path = PACKAGE) -> tuple[Place, ...]:
-    """Where to look, in order: `--agents DIR` with scenarios beside it, in the package (wheel), beside it (checkout)."""
+    """Where to look, in order: `--agents DIR` (scenarios beside it), in the package (wheel), beside it (checkout)."""
     roots = (package, package.parent)
     shipped = tuple(Place(root / "agents", root / "scenarios") for root in roots)
     return shipped if agents is None else (Place(agents, agents.resolve().parent / "scenarios"), *shipped)
