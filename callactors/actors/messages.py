@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -106,6 +106,38 @@ class ModelTakes(Message, frozen=True, gc=False, kw_only=True, tag=True):
 
     session: int
     format: AudioFormat
+
+
+class ModelStumbled(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """The model could not answer a turn, twice: the session lives, but the caller needs a sentence from us."""
+
+    session: int
+    code: str
+
+
+class ModelUsed(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """What one response cost, in tokens."""
+
+    session: int
+    text_in: int = 0
+    audio_in: int = 0
+    cached_in: int = 0
+    text_out: int = 0
+    audio_out: int = 0
+
+
+class SwapAgent(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """Another specialist takes over in the same model session, and speaks next. `tools` are schemas, as Tool gives."""
+
+    instructions: str
+    tools: tuple[dict[str, Any], ...] = ()
+
+
+class SayThis(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """Make the model say a sentence of ours. Its audio goes by `utterance` (`local:...`) where one is given."""
+
+    text: str
+    utterance: str = ""
 
 
 class TurnEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):
