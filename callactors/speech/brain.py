@@ -89,7 +89,7 @@ class Brain:
         self._speaking = trio.CapacityLimiter(self.workers)
 
     async def run(self, task_status: trio.TaskStatus[Brain] = trio.TASK_STATUS_IGNORED) -> None:
-        """Load everything (2-3 s) and keep the voice children alive until cancelled. Raises WeightsMissing, VoiceDied."""
+        """Load everything (2-3 s), then keep the voice children alive. Raises WeightsMissing, VoiceDied."""
         files = await in_thread(weights.find_all, self.model_dir)
         async with trio.open_nursery() as children:
             async with trio.open_nursery() as loading:

@@ -110,7 +110,34 @@ class Endpointer:
 
 
 _DANGLING = frozenset(
-    "and or but so to for my the a an at on in of from with is are it's i'm i'd um uh because about like".split()
+    [
+        "and",
+        "or",
+        "but",
+        "so",
+        "to",
+        "for",
+        "my",
+        "the",
+        "a",
+        "an",
+        "at",
+        "on",
+        "in",
+        "of",
+        "from",
+        "with",
+        "is",
+        "are",
+        "it's",
+        "i'm",
+        "i'd",
+        "um",
+        "uh",
+        "because",
+        "about",
+        "like",
+    ]
 )
 _DIGITS = re.compile(r"\d")
 _NUMBER_LEADS = re.compile(r"\b(number|phone|reach me|call me)\b", re.IGNORECASE)

@@ -94,6 +94,11 @@ class Hearing:
         self._start_ms = self.now_ms
         self._endpointer.reset()
 
+    def forget_before(self, end_ms: int) -> None:
+        """A turn ended there: what follows may be the prefix of the next."""
+        self._audio = self._audio[max(0, end_ms - self._start_ms) * _PER_MS :]
+        self._start_ms = max(self._start_ms, end_ms)
+
     def _forget(self) -> None:
         keep_ms = LONGEST_MS
         if self._turns is not None and not self._endpointer.speaking:

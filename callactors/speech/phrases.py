@@ -1,4 +1,4 @@
-"""The phrases said again and again, synthesised once: in memory for this process, on disk under DATA/phrases for the next.
+"""The phrases said again and again, synthesised once: in memory, and on disk under DATA/phrases for the next start.
 
 - A key is the sha256 of voice, text and format: a new voice never plays an old one's words.
 - Only what is asked to be kept (greeting, fixed phrases) reaches the disk: what callers hear of themselves never does.

@@ -29,7 +29,7 @@ MODEL = "callactors-embedded"
 
 
 class InvalidValue(Theirs):
-    """A client event asks for what we cannot do. `param` is the path of the field; `code` is the Realtime error code."""
+    """A client event asks for what we cannot do: `param` is the field, `code` the Realtime error code."""
 
     def __init__(self, param: str, problem: str, code: str = "invalid_value") -> None:
         self.param, self.problem, self.code = param, problem, code
@@ -153,7 +153,9 @@ def _format(wanted: WireFormat, param: str) -> AudioFormat:
     found = wanted.audio_format
     if found is None:
         rate = f" at {wanted.rate}" if wanted.rate else ""
-        raise InvalidValue(param, f"{wanted.type}{rate} is not available; use audio/pcm (24000), audio/pcmu, audio/pcma")
+        raise InvalidValue(
+            param, f"{wanted.type}{rate} is not available; use audio/pcm (24000), audio/pcmu, audio/pcma"
+        )
     return found
 
 

@@ -21,7 +21,8 @@ def to_floats(samples: Samples) -> Floats:
 
 def to_samples(sound: Floats) -> Samples:
     """-1.0 .. 1.0 to int16, clipped."""
-    return np.clip(sound * _FULL_SCALE, -32768, 32767).astype(np.int16)
+    samples: Samples = np.clip(sound * _FULL_SCALE, -32768, 32767).astype(np.int16)
+    return samples
 
 
 def resample(sound: Floats, source: int, target: int) -> Floats:
@@ -46,7 +47,7 @@ def resample(sound: Floats, source: int, target: int) -> Floats:
 
 
 def trim(sound: Floats, rate: int, *, floor: float = 0.01, keep_ms: int = 20) -> Floats:
-    """`sound` without the silence before its first and after its last sample above `floor`, keeping `keep_ms` of each."""
+    """`sound` without the silence around what is above `floor`, but for `keep_ms` on each side."""
     loud = np.flatnonzero(np.abs(sound) > floor)
     if not len(loud):
         return sound[:0]

@@ -36,7 +36,8 @@ def _filters() -> Floats:
     rising = -ramps[:-2] / widths[:-1, None]
     falling = ramps[2:] / widths[1:, None]
     triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+    filters: Floats = (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+    return filters
 
 
 def log_mel(sound: Floats, seconds: int) -> Floats:
@@ -48,4 +49,5 @@ def log_mel(sound: Floats, seconds: int) -> Floats:
     window = np.hanning(_FFT + 1)[:-1].astype(np.float32)
     power = np.abs(np.fft.rfft(frames * window, axis=1)).astype(np.float32) ** 2
     bands = np.log10(np.maximum(_filters() @ power.T, 1e-10))
-    return ((np.maximum(bands, bands.max() - 8.0) + 4.0) / 4.0).astype(np.float32)
+    features: Floats = ((np.maximum(bands, bands.max() - 8.0) + 4.0) / 4.0).astype(np.float32)
+    return features

@@ -73,7 +73,8 @@ class Whisper:
             ctranslate2.StorageView.from_array(np.ascontiguousarray(features[None])),
             [self._prompt],
             beam_size=1,
-            max_length=2 * (8 + int(_TOKENS_PER_SECOND * seconds)),  # ctranslate2 halves it, as Whisper halves its context
+            max_length=2
+            * (8 + int(_TOKENS_PER_SECOND * seconds)),  # ctranslate2 halves it, as Whisper halves its context
             return_no_speech_prob=True,
         )[0]
         if result.no_speech_prob > NO_SPEECH:
