@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from callactors.speech.mind.words import Found, cardinal, misheard, ordinal
+from callactors.speech.mind.words import Found, cardinal, listed, misheard, ordinal
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-MONTHS = ("january february march april may june july august september october november december").split()
+MONTHS = listed("january february march april may june july august september october november december")
 SHORT = {name[:3]: name for name in MONTHS} | {"sept": "september"}
 A_DAY = timedelta(days=1)
 
@@ -119,7 +119,7 @@ def _day_of_month(words: Sequence[str], at: int, today: date, expected: bool) ->
     number = ordinal(words, at)
     if number is None or not 1 <= number.value <= 31:
         return None
-    announced = at > 0 and words[at - 1] == "the" or words[at][:1].isdigit()
+    announced = (at > 0 and words[at - 1] == "the") or words[at][:1].isdigit()
     one_of = number.end < len(words) and words[number.end] in ("one", "time", "of")
     if one_of or not (announced or expected):
         return None

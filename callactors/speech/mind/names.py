@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from callactors.speech.mind.dates import MONTHS, WEEKDAYS
-from callactors.speech.mind.words import MOST, STOPWORDS, TENS, UNITS
+from callactors.speech.mind.words import MOST, STOPWORDS, TENS, UNITS, listed
 
 STRONG = re.compile(
     r"\b(?:my (?:full |first )?name is|my name'?s|(?:the |her |his )?name is|name'?s|under the name(?: of)?|"
@@ -28,10 +28,12 @@ NO_NAME = (
     | frozenset(UNITS)
     | frozenset(TENS)
     | frozenset(
-        "no nope right correct fine great perfect sure thanks thank today tomorrow tonight morning afternoon evening "
-        "noon number phone name calling speaking looking sorry cancel book booking appointment help now later "
-        "wrong maybe nothing everything something anything all both "
-        "not bye goodbye human person operator agent pm am oclock time day week".split()
+        listed(
+            "no nope right correct fine great perfect sure thanks thank today tomorrow tonight morning afternoon "
+            "evening noon number phone name calling speaking looking sorry cancel book booking appointment help now "
+            "later wrong maybe nothing everything something anything all both not bye goodbye human person operator "
+            "agent pm am oclock time day week"
+        )
     )
     - {"may", "june", "april", "august"}
 )

@@ -12,13 +12,21 @@ from typing import Generic, TypeVar
 
 import attrs
 
+
+def listed(text: str) -> list[str]:
+    """The words of a table written as text."""
+    return text.split()
+
+
 MOST = 600  # characters of one utterance that are read
 
 UNITS = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
+        listed(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+            "seventeen eighteen nineteen"
+        )
     )
 }
 TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80}
@@ -26,18 +34,23 @@ TENS["ninety"] = 90
 ORDINALS = {
     word: value
     for value, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
-        "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split(),
+        listed(
+            "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
+            "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+        ),
         start=1,
     )
 } | {"thirtieth": 30}
 
 STOPWORDS = frozenset(
-    "a an the i i'd i'm i'll i've we you it it's is are am was be been do does did can could would will shall should "
-    "have has had get got to of in on at for with from by and or but so if then that this these those there here my "
-    "your our me us please like want need wanna gonna just um uh er ah oh well okay ok yes yeah hi hey hello good "
-    "let's see some any one what which how when where who why about up out go come make made next "
-    "what's how's where's there's that's don't not very really also too as them they he she his her its".split()
+    listed(
+        "a an the i i'd i'm i'll i've we you it it's is are am was be been do does did can could would will shall "
+        "should have has had get got to of in on at for with from by and or but so if then that this these those "
+        "there here my your our me us please like want need wanna gonna just um uh er ah oh well okay ok yes yeah "
+        "hi hey hello good let's see some any one what which how when where who why about up out go come make "
+        "made next what's how's where's there's that's don't not very really also too as them they he she his her "
+        "its"
+    )
 )
 
 _T = TypeVar("_T")
@@ -58,7 +71,9 @@ def tokens(text: str) -> list[str]:
     even = re.sub(r"\b([ap])\.?\s?m\b\.?", r" \1m ", even)
     even = re.sub(r"\bo'?\s?clock\b", " oclock ", even)
     even = re.sub(r"\b(\d{1,2})[.](\d\d)\b(?![.\d-])", r"\1:\2", even)
-    return re.findall(r"\+?\d+(?:[:/]\d+)*(?:st|nd|rd|th)?|[a-z]+(?:'[a-z]+)*", re.sub(r"(\d)(am|pm)\b", r"\1 \2", even))
+    return re.findall(
+        r"\+?\d+(?:[:/]\d+)*(?:st|nd|rd|th)?|[a-z]+(?:'[a-z]+)*", re.sub(r"(\d)(am|pm)\b", r"\1 \2", even)
+    )
 
 
 def cardinal(words: Sequence[str], at: int) -> Found[int] | None:

@@ -1,0 +1,143 @@
+"""Wording: slots and values as a voice says them. Short sentences; the first one the shortest.
+
+A description that ends in a question is that question; any other is asked as `What is ...?`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time
+from typing import Any
+
+from callactors.speech.mind.choices import spoken
+from callactors.speech.mind.picking import EXAMPLES, Job
+from callactors.speech.mind.slots import Slot
+
+HOW_CAN_I_HELP = "How can I help?"
+ANYTHING_ELSE = "Is there anything else?"
+READ_BACK = "Let me read that back."
+IS_THAT_RIGHT = "Is that right?"
+WHAT_TO_CHANGE = "All right. What should I change?"
+DROPPED = "All right. I'll leave that. Is there anything else?"
+NOT_CAUGHT = "Sorry, I didn't catch that."
+BROKE = "Sorry. That didn't work on my side."
+TO_A_PERSON = "Of course. I'll put you through."
+GIVING_UP = "I'm sorry. I'll put you through to a person."
+NOBODY_THERE = "I'm sorry. I couldn't reach anybody just now. Can I help with something else?"
+NOBODY_TO_REACH = "I'm sorry. There is nobody I can put you through to. Can I help with something else?"
+GOODBYE = "Thank you for calling. Goodbye."
+HELLO = "Hello. How can I help?"
+WELCOME = "You're welcome. Is there anything else?"
+MOMENT = "One moment, please."
+GO_ON = "Go on."
+
+
+def question(slot: Slot) -> str:
+    """How to ask for a slot."""
+    asked = re.search(r"([^.:?!]*\?)\s*$", slot.description)
+    words = asked[1].strip() if asked else f"What is {_definite(slot.description)}?"
+    if slot.kind == "choice" and len(slot.choices) <= 6:
+        return f"{words} {_sentence_case(either(spoken(choice) for choice in slot.choices))}."
+    return words[:1].upper() + words[1:]
+
+
+def read_back(job: Job, values: Mapping[str, Any], today: date) -> str:
+    """What is about to be written, and the question whether it is right."""
+    what = EXAMPLES.split(job.description)[0].split(".")[0].strip() or spoken(job.name)
+    facts = ", ".join(_facts(job, values, today))
+    return f"{READ_BACK} {what}: {facts}. {IS_THAT_RIGHT}" if facts else f"{what}. {IS_THAT_RIGHT}"
+
+
+def _facts(job: Job, values: Mapping[str, Any], today: date) -> list[str]:
+    said: list[str] = []
+    for slot in job.slots:
+        if slot.name not in values:
+            continue
+        value = aloud(slot, values[slot.name], today)
+        if slot.kind == "time" and said and any(other.kind == "date" for other in job.slots):
+            said[-1] += f" at {value}"
+        elif slot.kind == "name":
+            said.append(f"for {value}")
+        elif slot.kind == "phone":
+            said.append(f"phone number {value}")
+        else:
+            said.append(value)
+    return said
+
+
+def aloud(slot: Slot, value: Any, today: date) -> str:
+    """A slot's JSON value as it is spoken."""
+    if slot.kind == "date":
+        return day_aloud(date.fromisoformat(value), today)
+    if slot.kind == "time":
+        return time_aloud(time.fromisoformat(value))
+    if slot.kind == "datetime":
+        moment = datetime.fromisoformat(value)
+        return f"{day_aloud(moment.date(), today)} at {time_aloud(moment.time())}"
+    if slot.kind == "phone":
+        return phone_aloud(str(value))
+    if slot.kind == "boolean":
+        return f"{slot.name.replace('_', ' ')} {'yes' if value else 'no'}"
+    if slot.kind in ("integer", "number"):
+        return f"{slot.name.replace('_', ' ')} {value}"
+    return spoken(str(value)) if slot.kind == "choice" else str(value)
+
+
+def day_aloud(day: date, today: date) -> str:
+    """`tomorrow, Monday the 23rd` when near, else `Thursday, December 3rd`."""
+    named = f"{day:%A}, {day:%B} {ordinal_aloud(day.day)}"
+    near = {0: "today", 1: "tomorrow"}.get((day - today).days)
+    return f"{near}, {named}" if near else named
+
+
+def time_aloud(moment: time) -> str:
+    """`3 PM`, `3:30 PM`, `noon`."""
+    if moment.minute == 0 and moment.hour in (0, 12):
+        return "noon" if moment.hour else "midnight"
+    minutes = f":{moment.minute:02}" if moment.minute else ""
+    return f"{moment.hour % 12 or 12}{minutes} {'AM' if moment.hour < 12 else 'PM'}"
+
+
+def phone_aloud(number: str) -> str:
+    """Digit by digit, a breath after each group: `5 5 5, 0 1 4 2`."""
+    plus, digits = ("plus ", number[1:]) if number.startswith("+") else ("", number)
+    groups = [digits[max(0, len(digits) - 4) :]]
+    head = digits[: max(0, len(digits) - 4)]
+    while head:
+        groups.insert(0, head[-3:])
+        head = head[:-3]
+    return plus + ", ".join(" ".join(group) for group in groups)
+
+
+def ordinal_aloud(number: int) -> str:
+    """`1st`, `2nd`, `23rd`, `11th`."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def either(words: Iterable[str]) -> str:
+    """`a, b or c`."""
+    listed = list(words)
+    return ", ".join(listed[:-1]) + f" or {listed[-1]}" if len(listed) > 1 else "".join(listed)
+
+
+def shortened(text: str, most: int = 320) -> str:
+    """As many whole sentences as fit; a listener keeps no more."""
+    kept = ""
+    for sentence in re.split(r"(?<=[.!?])\s+", " ".join(text.split())):
+        if kept and len(kept) + len(sentence) > most:
+            break
+        kept = f"{kept} {sentence}".strip()
+    return kept[: most * 2]
+
+
+def _definite(description: str) -> str:
+    plain = description.strip().rstrip(".:")
+    first = plain.split(" ")[0].lower()
+    plain = plain[:1].lower() + plain[1:]
+    return plain if first in ("the", "a", "an", "your", "their", "his", "her") else f"the {plain}"
+
+
+def _sentence_case(text: str) -> str:
+    return text[:1].upper() + text[1:]
