@@ -188,7 +188,7 @@ class Ledger:
         return await self._read(lambda db: ledger_orphans.close(db, orphans, _epoch_ms()))
 
     async def earlier_run(self, call: str, tool: str, arguments: str | bytes) -> tuple[str, str | None] | None:
-        """(state, output) of this call's last run of a tool with these arguments: the model came back and asks again."""
+        """(state, output) of this call's last run of a tool with these arguments: the model asked again."""
         await self.flush()
         key = (call, tool, arguments_hash(arguments))
         query = "SELECT state, output FROM tool_runs WHERE call=? AND tool=? AND arguments_hash=? ORDER BY rowid DESC"

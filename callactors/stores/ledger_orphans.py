@@ -46,8 +46,12 @@ class Orphan:
 
 def find(connection: sqlite3.Connection, node: str, boot: str, now: int) -> list[Orphan]:
     """Every orphan there is, oldest first."""
-    found = connection.execute(_OPEN, {"node": node, "boot": boot, "now": now, "grace": GRACE}).fetchall()
-    return [Orphan(*row[:5], _dialogs(connection, row[0])) for row in found]
+    bound = {"node": node, "boot": boot, "now": now, "grace": GRACE}
+    found = connection.execute(_OPEN, bound).fetchall()
+    return [
+        Orphan(call, node, boot, started, answered, _dialogs(connection, call))
+        for call, node, boot, started, answered in found
+    ]
 
 
 def _dialogs(connection: sqlite3.Connection, call: str) -> tuple[DialogFacts, ...]:
