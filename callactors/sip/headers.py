@@ -31,6 +31,7 @@ from callactors.sip.scan import (
 )
 from callactors.sip.uri import Uri, parse_uri
 
+MAX_ELEMENTS = 70  # hops, contacts or routes of one message; Max-Forwards starts at 70 too
 MAX_CSEQ = 2**31 - 1  # RFC 3261 section 8.1.1.5
 COMPACT = {
     "a": "Accept-Contact",
@@ -216,7 +217,14 @@ def _three(place: str) -> tuple[str, str, str]:
 
 def vias(headers: Headers) -> tuple[Via, ...]:
     """Every hop, topmost first."""
-    return tuple(via(part) for value in headers.all("Via") for part in split_commas(value))
+    return tuple(via(part) for part in _elements(headers.all("Via")))
+
+
+def _elements(values: tuple[str, ...]) -> list[str]:
+    parts = [part for value in values for part in split_commas(value)]
+    if len(parts) > MAX_ELEMENTS:
+        raise malformed("too many elements", parts[0])
+    return parts
 
 
 def name_addr(text: str) -> NameAddr:
@@ -249,7 +257,7 @@ def name_addrs(headers: Headers, name: str) -> tuple[NameAddr, ...]:
     values = headers.all(name)
     if values == ("*",):
         return ()
-    return tuple(name_addr(part) for value in values for part in split_commas(value))
+    return tuple(name_addr(part) for part in _elements(values))
 
 
 def cseq(headers: Headers) -> CSeq:

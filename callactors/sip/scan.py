@@ -13,6 +13,8 @@ import re
 from callactors.errors import MalformedMessage, UnsafeText
 
 MAX_PARAMETERS = 64  # of one URI or one header value
+MAX_STOPS = 1_024  # separators, quotes and brackets of one header value
+MAX_NULS = 16  # escaped ones, of one header value
 WHITE = " \t"
 
 Parameters = tuple[tuple[str, str | None], ...]
@@ -74,6 +76,8 @@ def has_bare_nul(text: str) -> bool:
     """Whether NUL stands anywhere but escaped inside a quoted string, the one place the grammar allows it."""
     if "\0" not in text:
         return False
+    if text.count("\0") > MAX_NULS:
+        return True
     at, opening = 0, text.find('"')
     while opening >= 0 and "\0" not in text[at:opening]:
         try:
@@ -88,6 +92,11 @@ def has_bare_nul(text: str) -> bool:
 
 def split(text: str, separator: str) -> list[str]:
     """Parts between `separator`s ("," or ";") that stand outside quotes and angle brackets, stripped."""
+    special = text.count('"') + text.count("<")
+    if special + text.count(separator) > MAX_STOPS:
+        raise malformed("too many parts", text)
+    if not special:
+        return [part.strip(WHITE) for part in text.split(separator)]
     parts: list[str] = []
     stops, start, at = _STOPS[separator], 0, 0
     while (stop := stops.search(text, at)) is not None:

@@ -28,6 +28,7 @@ BASIC = (
     ("Call-ID", "c1"),
     ("CSeq", "1 OPTIONS"),
 )
+FLAGS = "".join(f";{one}{two}" for one in "abcdefgh" for two in "abcdefgh")  # 64 parameters, as short as they get
 LIMIT = 0.010  # seconds one message may cost
 
 
@@ -166,9 +167,9 @@ def hostile() -> dict[str, bytes]:
         "2000 at signs": b"OPTIONS sip:" + b"@" * 2_000 + b" SIP/2.0\r\n\r\n",
         "2000 colons": b"OPTIONS sip:" + b":" * 2_000 + b" SIP/2.0\r\n\r\n",
         "many NULs in quotes": options(("Subject", '"\\\0"' * 1_600)),
-        "100 vias of 60 parameters": options(
-            *(("Via", "SIP/2.0/UDP a;" + ";".join(f"p{n}" for n in range(40))) for _ in range(90))
-        ),
+        "69 hops of 64 parameters": options(*(("Via", "SIP/2.0/UDP a" + FLAGS) for _ in range(69))),
+        "70 routes of 64 parameters": options(*(("Route", "<sip:a>" + FLAGS) for _ in range(70))),
+        "70 routes of 64 URI parameters": options(*(("Route", "<sip:a" + FLAGS + ">") for _ in range(70))),
     }
 
 
