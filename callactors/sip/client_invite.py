@@ -1,0 +1,88 @@
+"""The INVITE client transaction (RFC 3261 section 17.1.1, with RFC 6026's Accepted state), over UDP.
+
+    calling --1xx--> proceeding --2xx--> accepted --M--> terminated
+            --B----> terminated --3xx-6xx--> completed --D--> terminated
+The ACK of a 3xx to 6xx is sent from here, on the same branch; the ACK of a 2xx is the session's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from callactors.sip.deadlines import LIFETIME, Repeater, Timer, Timers
+from callactors.sip.message import Response
+from callactors.sip.timers import TIMER_B, TIMER_D
+
+OnResponse = Callable[[Response, float], None]
+
+
+class ClientInvite:
+    """One INVITE of ours. Responses that matter go to `on_response`, every repeated 2xx too; none is `on_timeout`."""
+
+    def __init__(
+        self,
+        data: bytes,
+        transmit: Callable[[bytes], None],
+        timers: Timers,
+        now: float,
+        *,
+        acknowledge: Callable[[Response], bytes],
+        on_response: OnResponse,
+        on_timeout: Callable[[float], None],
+        ended: Callable[[], None],
+    ) -> None:
+        self.state: Literal["calling", "proceeding", "accepted", "completed", "terminated"] = "calling"
+        self._transmit, self._timers, self._ended = transmit, timers, ended
+        self._acknowledge, self._on_response, self._on_timeout = acknowledge, on_response, on_timeout
+        self._ack = b""
+        transmit(data)
+        self._repeater = Repeater(timers, now, lambda: transmit(data), cap=LIFETIME)
+        self._timer: Timer = timers.at(now + TIMER_B, self._time_out)
+
+    def receive(self, response: Response, now: float) -> None:
+        """A response on our branch."""
+        if self.state == "completed":
+            if response.status >= 300:
+                self._transmit(self._ack)
+        elif self.state == "accepted":
+            if 200 <= response.status < 300:
+                self._on_response(response, now)
+        elif self.state != "terminated":
+            self._advance(response, now)
+
+    def give_up_at(self, when: float) -> None:
+        """After a CANCEL: a final response by then, or none at all (section 9.1)."""
+        if self.state == "proceeding":
+            self._timer.cancel()
+            self._timer = self._timers.at(when, self._time_out)
+
+    def abandon(self) -> None:
+        """Forget it now."""
+        self._end(0.0)
+
+    def _advance(self, response: Response, now: float) -> None:
+        self._repeater.stop()
+        if response.status < 200:
+            if self.state == "calling":
+                self._timer.cancel()
+            self.state = "proceeding"
+        else:
+            self._timer.cancel()
+            self._timer = self._timers.at(now + TIMER_D, self._end)
+            self.state = "accepted" if response.status < 300 else "completed"
+        if self.state == "completed":
+            self._ack = self._acknowledge(response)
+            self._transmit(self._ack)
+        self._on_response(response, now)
+
+    def _time_out(self, now: float) -> None:
+        self._end(now)
+        self._on_timeout(now)
+
+    def _end(self, now: float) -> None:
+        if self.state != "terminated":
+            self.state = "terminated"
+            self._repeater.stop()
+            self._timer.cancel()
+            self._ended()

@@ -1,0 +1,238 @@
+"""What every part of one endpoint shares: its name and address, the timers, the transactions, the way out.
+
+- Nothing here knows what a call is. Everything leaves through `outbox` and `told`; the endpoint's user empties both.
+- The transactions' keys follow RFC 3261 section 17.1.3 (client) and 17.2.3 (server, RFC 2543 peers included);
+  a server key holds the trunk too, so that only the trunk that sent an INVITE can cancel it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from callactors.errors import UnsafeText
+from callactors.sip import responses
+from callactors.sip.address import Address
+from callactors.sip.client_invite import ClientInvite
+from callactors.sip.client_other import ClientOther
+from callactors.sip.deadlines import Timers
+from callactors.sip.events import Event
+from callactors.sip.headers import Headers, cseq, name_addr, vias
+from callactors.sip.message import Message, Request, Response, to_bytes
+from callactors.sip.server_invite import ServerInvite
+from callactors.sip.server_other import ServerOther
+
+COOKIE = "z9hG4bK"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY"
+ACCEPT = "application/sdp"
+MERGED_METHODS = frozenset({"INVITE", "OPTIONS", "MESSAGE"})
+
+ServerKey = tuple[str, ...]
+ClientKey = tuple[str, str]  # branch, method
+OnResponse = Callable[[Response, float], None]
+OnTimeout = Callable[[float], None]
+
+
+class Datagram(msgspec.Struct, frozen=True):
+    """One UDP payload and where it goes."""
+
+    data: bytes
+    destination: Address
+
+
+class Sent(msgspec.Struct):
+    """A request of ours under way."""
+
+    machine: ClientInvite | ClientOther
+    destination: Address
+    trunk: str
+
+
+class Core:
+    """The shared state of one endpoint."""
+
+    def __init__(self, *, local: Address, node: str, random: random.Random, user_agent: str) -> None:
+        self.local, self.node, self.random, self.user_agent = local, node, random, user_agent
+        self.timers = Timers()
+        self.counters: Counter[str] = Counter()
+        self.outbox: list[Datagram] = []
+        self.told: list[Event] = []
+        self.sent: dict[ClientKey, Sent] = {}
+        self.served: dict[ServerKey, Served] = {}
+        self.merged: dict[tuple[str, str, str], ServerKey] = {}
+        self._numbers = itertools.count(1)
+
+    # -- names ------------------------------------------------------------------------------------------------
+
+    def number(self) -> int:
+        return next(self._numbers)
+
+    def branch(self) -> str:
+        """A branch no other request of this process or the last one has (section 8.1.1.7)."""
+        return f"{COOKIE}{self.node}{next(self._numbers):x}.{self.random.getrandbits(64):016x}"
+
+    def tag(self) -> str:
+        return f"{self.node}{self.random.getrandbits(64):016x}"
+
+    def call_id(self) -> str:
+        return f"{self.random.getrandbits(128):032x}@{self.node}"
+
+    def via(self, branch: str) -> str:
+        return f"SIP/2.0/UDP {self.local};branch={branch};rport"
+
+    @property
+    def contact(self) -> str:
+        return f"<sip:callactors@{self.local}>"
+
+    # -- the way out ------------------------------------------------------------------------------------------
+
+    def put(self, data: bytes, destination: Address) -> None:
+        self.outbox.append(Datagram(data, destination))
+
+    def send_stateless(self, request: Request, destination: Address, status: int, *headers: tuple[str, str]) -> None:
+        """A response without a transaction: refusals that must cost nothing (section 8.2.7)."""
+        if request.method != "ACK":
+            tag = responses.stateless_tag(self.node, request)
+            self.put_safely(responses.response(request, status, tag=tag, headers=headers), destination)
+
+    def put_safely(self, message: Message, destination: Address) -> None:
+        """Send what was built from a stranger's header text, unless that text may not be repeated."""
+        try:
+            self.put(to_bytes(message), destination)
+        except UnsafeText:
+            self.counters["unsafe"] += 1
+
+    # -- transactions -----------------------------------------------------------------------------------------
+
+    def serve(self, request: Request, key: ServerKey, trunk: str, source: Address, to: Address, now: float) -> Served:
+        """Open the server transaction of a new request."""
+        served = Served(self, request, key, trunk, source, to, now)
+        self.served[key] = served
+        if served.merge_key is not None:
+            self.merged.setdefault(served.merge_key, key)
+        return served
+
+    def forget(self, served: Served) -> None:
+        self.served.pop(served.key, None)
+        if served.merge_key is not None and self.merged.get(served.merge_key) == served.key:
+            del self.merged[served.merge_key]
+
+    def request_other(
+        self, request: Request, to: Address, trunk: str, now: float, done: OnResponse, silent: OnTimeout
+    ) -> ClientOther:
+        """Send a request other than INVITE; exactly one of `done` (a final response) and `silent` (408) is called."""
+        key = self._client_key(request)
+        machine = ClientOther(
+            to_bytes(request), lambda data: self.put(data, to), self.timers, now,
+            on_response=done, on_timeout=silent, ended=lambda: self._drop(key),
+        )  # fmt: skip
+        self.sent[key] = Sent(machine, to, trunk)
+        return machine
+
+    def request_invite(
+        self, request: Request, to: Address, trunk: str, now: float, got: OnResponse, silent: OnTimeout
+    ) -> ClientInvite:
+        """Send an INVITE; `got` sees every response that matters, `silent` means Timer B."""
+        key = self._client_key(request)
+        machine = ClientInvite(
+            to_bytes(request), lambda data: self.put(data, to), self.timers, now,
+            acknowledge=lambda answer: to_bytes(acknowledgement(request, answer)),
+            on_response=got, on_timeout=silent, ended=lambda: self._drop(key),
+        )  # fmt: skip
+        self.sent[key] = Sent(machine, to, trunk)
+        return machine
+
+    def _drop(self, key: ClientKey) -> None:
+        self.sent.pop(key, None)
+
+    @staticmethod
+    def _client_key(request: Request) -> ClientKey:
+        return vias(request.headers)[0].branch or "", request.method
+
+
+class Served:
+    """A received request under way: the transaction and what its responses are made of."""
+
+    def __init__(
+        self, core: Core, request: Request, key: ServerKey, trunk: str, source: Address, to: Address, now: float
+    ) -> None:
+        self.request, self.key, self.trunk, self.source = request, key, trunk, source
+        self._core, self._to = core, to
+        self.merge_key = merge_key(request)
+        self.machine: ServerInvite | ServerOther
+        if request.method == "INVITE":
+            self.machine = ServerInvite(self._transmit, core.timers, lambda: core.forget(self))
+        else:
+            self.machine = ServerOther(self._transmit, core.timers, lambda: core.forget(self), now)
+
+    def respond(
+        self,
+        status: int,
+        now: float,
+        *headers: tuple[str, str],
+        tag: str = "",
+        reason: str | None = None,
+        body: bytes = b"",
+    ) -> bytes:
+        """Send a response through the transaction; what was sent is returned.
+
+        Raises UnsafeText when `reason` or a header value holds CR, LF or NUL.
+        """
+        if status > 100:
+            headers = (*headers, ("Server", self._core.user_agent))
+        tag = tag or responses.stateless_tag(self._core.node, self.request)
+        message = responses.response(self.request, status, tag=tag, reason=reason, headers=headers, body=body)
+        data = to_bytes(message)
+        self.machine.respond(status, data, now)
+        return data
+
+    def _transmit(self, data: bytes) -> None:
+        self._core.put(data, self._to)
+
+    def transmit(self, data: bytes) -> None:
+        """Send these bytes again, beside the transaction (a 2xx nobody acknowledged)."""
+        self._transmit(data)
+
+
+def merge_key(request: Request) -> tuple[str, str, str] | None:
+    """What two copies of one request that came by different ways have in common (section 8.2.2.2)."""
+    if request.method not in MERGED_METHODS or name_addr(request.headers.get("To") or "").tag:
+        return None
+    sender = name_addr(request.headers.get("From") or "").tag or ""
+    number = cseq(request.headers)
+    return sender, request.headers.get("Call-ID") or "", f"{number.number} {number.method}"
+
+
+def server_key(request: Request, trunk: str, method: str | None = None) -> ServerKey:
+    """The transaction a request belongs to; `method` overrides its own (CANCEL and ACK look for their INVITE)."""
+    top = vias(request.headers)[0]
+    method = method or ("INVITE" if request.method == "ACK" else request.method)
+    branch = top.branch or ""
+    if branch.startswith(COOKIE) and len(branch) > len(COOKIE):
+        return trunk, branch, top.host.lower(), str(top.port or 5060), method
+    sender = name_addr(request.headers.get("From") or "").tag or ""
+    call_id, number = request.headers.get("Call-ID") or "", str(cseq(request.headers).number)
+    return trunk, str(request.uri), sender, call_id, number, top.host.lower(), str(top.port), branch, method
+
+
+def acknowledgement(invite: Request, answer: Response) -> Request:
+    """The ACK of a 3xx to 6xx: same branch, same route, the response's To (section 17.1.1.3)."""
+    headers = _like(invite, "ACK", ("Via", "From", "Call-ID", "Route", "Max-Forwards"))
+    return Request("ACK", invite.uri, headers.adding("To", answer.headers.get("To") or ""))
+
+
+def cancellation(invite: Request, reason: Iterable[tuple[str, str]]) -> Request:
+    """The CANCEL of an INVITE of ours (section 9.1)."""
+    headers = _like(invite, "CANCEL", ("Via", "From", "To", "Call-ID", "Route", "Max-Forwards"))
+    for name, value in reason:
+        headers = headers.adding(name, value)
+    return Request("CANCEL", invite.uri, headers)
+
+
+def _like(invite: Request, method: str, names: tuple[str, ...]) -> Headers:
+    items = [(name, value) for name in names for value in invite.headers.all(name)]
+    return Headers((*items, ("CSeq", f"{cseq(invite.headers).number} {method}")))
