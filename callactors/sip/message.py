@@ -21,6 +21,7 @@ MAX_MESSAGE = 65_535  # bytes, a UDP datagram
 MAX_HEAD = 16_384  # bytes up to the empty line
 MAX_LINES = 256  # of the head, folded ones included
 MAX_HEADERS = 128
+MAX_SEMICOLONS = 1_024  # of the head: what parameters may cost in all
 MAX_LINE = 8_192  # characters of one header, unfolded
 MAX_BODY = 49_152  # bytes
 
@@ -137,6 +138,8 @@ def _unfold(head: bytes, strict: bool = True) -> list[str]:
             lines.append(line)
     if strict and len(lines) > MAX_HEADERS + 1:
         raise MalformedMessage("too many headers")
+    if strict and head.count(b";") > MAX_SEMICOLONS:
+        raise MalformedMessage("too many parameters in all")
     return lines
 
 

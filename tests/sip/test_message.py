@@ -167,9 +167,11 @@ def hostile() -> dict[str, bytes]:
         "2000 at signs": b"OPTIONS sip:" + b"@" * 2_000 + b" SIP/2.0\r\n\r\n",
         "2000 colons": b"OPTIONS sip:" + b":" * 2_000 + b" SIP/2.0\r\n\r\n",
         "many NULs in quotes": options(("Subject", '"\\\0"' * 1_600)),
-        "69 hops of 64 parameters": options(*(("Via", "SIP/2.0/UDP a" + FLAGS) for _ in range(69))),
-        "70 routes of 64 parameters": options(*(("Route", "<sip:a>" + FLAGS) for _ in range(70))),
-        "70 routes of 64 URI parameters": options(*(("Route", "<sip:a" + FLAGS + ">") for _ in range(70))),
+        "69 hops of 64 parameters": options(*(("Via", f"SIP/2.0/UDP a{FLAGS}") for _ in range(69))),
+        "70 bare routes": options(*(("Route", "<sip:alice@127.0.0.1:5060>") for _ in range(70))),
+        "15 hops of 64 parameters": options(*(("Via", "SIP/2.0/UDP a" + FLAGS) for _ in range(15))),
+        "15 routes of 64 parameters": options(*(("Route", "<sip:a>" + FLAGS) for _ in range(15))),
+        "15 routes of 64 URI parameters": options(*(("Route", "<sip:a" + FLAGS + ">") for _ in range(15))),
     }
 
 
