@@ -19,7 +19,6 @@ import msgspec
 import numpy as np
 import trio
 
-from callactors.actors.cascade_reply import Reply, new_id
 from callactors.actors.mailbox import Mailbox
 from callactors.audio.convert import Converter
 from callactors.audio.format import AudioFormat
@@ -40,6 +39,7 @@ from callactors.speech.endpointing import (
 from callactors.speech.hearing import Hearing
 from callactors.speech.items import Items
 from callactors.speech.mind_protocol import MindProtocol, Use
+from callactors.speech.reply import Reply, new_id
 from callactors.speech.session import InvalidValue, Settings, modalities
 from callactors.speech.wave import Samples
 

@@ -128,8 +128,12 @@ class Brain:
     # -- speaking --
 
     def speak(self, text: str, format: AudioFormat) -> Speech:
-        """`text` piece by piece (`async for spoken in ...`), each as soon as it is synthesised."""
-        return Speech(self, format, deque(pieces(text)))
+        """`text` piece by piece (`async for spoken in ...`), each as soon as it is synthesised; a known phrase whole."""
+        return Speech(self, format, deque([text] if self.cached(text, format) else pieces(text)))
+
+    def cached(self, text: str, format: AudioFormat) -> bytes | None:
+        """The sound of a phrase said before, from memory; never blocks. `phrase` puts it there, and on disk."""
+        return self._phrases.recall(text, format)
 
     async def say(self, text: str, format: AudioFormat) -> bytes:
         """The sound of a short text in `format`, from memory where it was said before. Raises VoiceDied."""

@@ -109,36 +109,8 @@ class Endpointer:
         return []
 
 
-_DANGLING = frozenset(
-    [
-        "and",
-        "or",
-        "but",
-        "so",
-        "to",
-        "for",
-        "my",
-        "the",
-        "a",
-        "an",
-        "at",
-        "on",
-        "in",
-        "of",
-        "from",
-        "with",
-        "is",
-        "are",
-        "it's",
-        "i'm",
-        "i'd",
-        "um",
-        "uh",
-        "because",
-        "about",
-        "like",
-    ]
-)
+_DANGLING = {"and", "or", "but", "so", "to", "for", "my", "the", "a", "an", "at", "on", "in", "of", "from", "with"}
+_DANGLING |= {"is", "are", "it's", "i'm", "i'd", "um", "uh", "because", "about", "like"}
 _DIGITS = re.compile(r"\d")
 _NUMBER_LEADS = re.compile(r"\b(number|phone|reach me|call me)\b", re.IGNORECASE)
 _PHONE_DIGITS = 7

@@ -46,7 +46,7 @@ class _Message:
 
 @attrs.define(eq=False)
 class Reply:
-    """One response. `scope` is what a barge-in cancels; `over` is set when its task has left it, `freed` when all is told."""
+    """One response. A barge-in cancels `scope`; `over`: its task has left it; `freed`: all is told."""
 
     tell: Tell
     brain: Brain
@@ -106,12 +106,7 @@ class Reply:
         message, self._message = self._message, None
         if message is None:
             return
-        of: dict[str, Any] = {
-            "response_id": self.id,
-            "output_index": message.index,
-            "item_id": message.id,
-            "content_index": 0,
-        }
+        of = self._part(message)
         if self.spoken:
             await self.tell(e.ResponseOutputAudioDone(**of))
             await self.tell(e.ResponseOutputAudioTranscriptDone(**of, transcript=message.text))
@@ -137,20 +132,18 @@ class Reply:
         await self.tell(e.ResponseOutputItemAdded(response_id=self.id, output_index=message.index, item=item))
         await self.tell(e.ConversationItemAdded(item=item, previous_item_id=before))
         part = Part(type="audio", transcript="") if self.spoken else Part(type="text", text="")
-        await self.tell(
-            e.ResponseContentPartAdded(
-                response_id=self.id, output_index=message.index, item_id=message.id, content_index=0, part=part
-            )
-        )
+        await self.tell(e.ResponseContentPartAdded(**self._part(message), part=part))
         return message
+
+    def _part(self, message: _Message) -> dict[str, Any]:
+        """The fields that name the content part being spoken."""
+        return {"response_id": self.id, "output_index": message.index, "item_id": message.id, "content_index": 0}
 
     async def _tell_words(self, message: _Message, text: str) -> None:
         delta = f" {text}" if message.words else text
         message.words.append(text)
         kind = e.ResponseOutputAudioTranscriptDelta if self.spoken else e.ResponseOutputTextDelta
-        await self.tell(
-            kind(response_id=self.id, output_index=message.index, item_id=message.id, content_index=0, delta=delta)
-        )
+        await self.tell(kind(**self._part(message), delta=delta))
 
     async def _tell_audio(self, message: _Message, audio: bytes) -> None:
         per_ms = self.settings.spoken_as.bytes_per_ms
@@ -159,11 +152,7 @@ class Reply:
             message.sent_bytes += len(delta)
             self.items.sent(message.id, message.sent_bytes // per_ms)
             self._audio_ms += len(delta) // per_ms
-            await self.tell(
-                e.ResponseOutputAudioDelta(
-                    response_id=self.id, output_index=message.index, item_id=message.id, content_index=0, delta=delta
-                )
-            )
+            await self.tell(e.ResponseOutputAudioDelta(**self._part(message), delta=delta))
 
     def _state(self, status: str, details: StatusDetails | None = None) -> Response:
         usage = None if status == "in_progress" else self._usage()
