@@ -56,7 +56,8 @@ class Core:
     """The shared state of one endpoint."""
 
     def __init__(self, *, local: Address, node: str, random: random.Random, user_agent: str) -> None:
-        self.local, self.node, self.random, self.user_agent = local, node, random, user_agent
+        self.local, self.random, self.user_agent = local, random, user_agent
+        self.node = "".join(c if c.isascii() and c.isalnum() else "-" for c in node)  # fit for a token
         self.timers = Timers()
         self.counters: Counter[str] = Counter()
         self.outbox: list[Datagram] = []
@@ -73,10 +74,10 @@ class Core:
 
     def branch(self) -> str:
         """A branch no other request of this process or the last one has (section 8.1.1.7)."""
-        return f"{COOKIE}{self.node}{next(self._numbers):x}.{self.random.getrandbits(64):016x}"
+        return f"{COOKIE}-{self.node}-{next(self._numbers):x}.{self.random.getrandbits(64):016x}"
 
     def tag(self) -> str:
-        return f"{self.node}{self.random.getrandbits(64):016x}"
+        return f"{self.node}-{self.random.getrandbits(64):016x}"
 
     def call_id(self) -> str:
         return f"{self.random.getrandbits(128):032x}@{self.node}"
@@ -145,6 +146,11 @@ class Core:
         )  # fmt: skip
         self.sent[key] = Sent(machine, to, trunk)
         return machine
+
+    def waiting(self) -> int:
+        """Requests of ours without a final response."""
+        under_way = ("calling", "trying", "proceeding")
+        return sum(sent.machine.state in under_way for sent in self.sent.values())
 
     def _drop(self, key: ClientKey) -> None:
         self.sent.pop(key, None)

@@ -108,6 +108,10 @@ class Endpoint:
         """Sessions and transactions in the table."""
         return len(self._sessions) + len(self._core.sent) + len(self._core.served)
 
+    def unsettled(self) -> int:
+        """How many of our requests wait for their final response, and of our 2xx for their ACK."""
+        return self._core.waiting() + sum(session.unacknowledged_count for session in self._sessions.values())
+
     # -- verbs of a received INVITE -----------------------------------------------------------------------------
 
     def ring(self, session: int, status: int = 180, body: bytes = b"", *, now: float) -> None:

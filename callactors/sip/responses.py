@@ -71,7 +71,7 @@ def response(
 def stateless_tag(node: str, request: Request) -> str:
     """A To tag that a retransmission gets again without anything being remembered (section 8.2.7)."""
     seed = "\n".join(v for name in ("Via", "Call-ID", "CSeq", "From") for v in request.headers.all(name)[:1])
-    return f"{node}{zlib.crc32(seed.encode('utf-8', 'surrogateescape')):08x}"
+    return f"{node}-{zlib.crc32(seed.encode('utf-8', 'surrogateescape')):08x}"
 
 
 def _tagged(to: str, tag: str) -> str:

@@ -93,6 +93,10 @@ class Session:
             self.respond(request_id, 487 if invite else 481, now=now)
         self.core.timers.at(now + LINGER, self.remove)
 
+    @property
+    def unacknowledged_count(self) -> int:
+        return len(self._unacknowledged)
+
     def hush(self) -> None:
         """Nobody waits for our 2xx any more."""
         for waiting in self._unacknowledged.values():
