@@ -51,7 +51,8 @@ def _alaw_decode_table() -> Samples:
     code = np.arange(256, dtype=np.int32) ^ 0x55
     exponent, mantissa = (code >> 4) & 7, code & 0xF
     magnitude = ((mantissa + np.where(exponent > 0, 16, 0)) << 4) + 8 << np.maximum(exponent - 1, 0)
-    return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
+    table: Samples = np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
+    return table
 
 
 _ULAW, _ALAW = _ulaw_encode_table(), _alaw_encode_table()

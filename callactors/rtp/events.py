@@ -43,10 +43,11 @@ class UtteranceStarted(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True
 
 
 class UtteranceHeard(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
-    """The last frame of an ended utterance left; `ms` is all of it that was heard."""
+    """The last frame of an ended utterance left; `ms` is all of it that was heard, from `first_rtp_at` on."""
 
     utterance: str
     ms: int
+    first_rtp_at: float
 
 
 class DigitArrived(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 
 import attrs
 
@@ -122,6 +123,11 @@ class Playout:
     def queued_ms(self) -> int:
         """How long what is queued will sound."""
         return len(self._audio) // PER_MS
+
+    def recode(self, convert: Callable[[bytes], bytes], silence: bytes) -> None:
+        """A re-offer changed the codec: what is queued is converted, one byte a sample."""
+        self._audio = bytearray(convert(bytes(self._audio)))
+        self.silence = silence
 
     # -- inside --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,140 @@
+"""The one clock of all media: every 5 ms, drain what came, then send for one of four phase groups. Rules of this file:
+
+- No task, await, timer or channel per packet: a tick is one synchronous pass. Sockets that are ready give one datagram
+  each; a group's streams send one packet each, 50 a second.
+- A clock that is more than LATE behind skips whole frames for everybody; RTP timestamps follow the frame number, so
+  they move on by themselves. A smaller delay is caught up tick by tick.
+- It sleeps while no stream is open. All times are trio.current_time().
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable
+from random import Random
+
+import attrs
+import trio
+
+from callactors.net.media_socket import Ports
+from callactors.net.media_stream import MediaStream
+from callactors.rtp.events import MediaEvent
+
+__all__ = ["MediaPlane", "MediaStream", "PlaneStatistics"]
+
+TICK = 0.005  # seconds
+GROUPS = 4
+FRAME_TIME = TICK * GROUPS
+LATE = 0.040  # seconds
+
+
+@attrs.frozen
+class PlaneStatistics:
+    """How the clock does. `lag` is the last tick's lateness, `worst_lag` the largest yet, in seconds."""
+
+    open_streams: int
+    free_ports: int
+    ticks: int
+    late_ticks: int  # by more than one tick
+    skipped_frames: int
+    lag: float
+    worst_lag: float
+
+
+class MediaPlane:
+    """All RTP of a process. `first_rtp` and `rtp_silence`: seconds without RTP after which a stream WentSilent."""
+
+    def __init__(
+        self, host: str, ports: range, random: Random, *, first_rtp: float = 5.0, rtp_silence: float = 30.0
+    ) -> None:
+        self.first_rtp, self.rtp_silence = first_rtp, rtp_silence
+        self._random = random
+        self._ports = Ports(host, ports, random)
+        self._selector = selectors.DefaultSelector()
+        self._groups: list[list[MediaStream]] = [[] for _ in range(GROUPS)]
+        self._open = self._ticks = self._late_ticks = self._skipped = 0
+        self._lag = self._worst_lag = 0.0
+        self._epoch, self._index = 0.0, 0
+        self._wake = trio.Event()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep time until cancelled; every stream is closed then."""
+        task_status.started()
+        try:
+            while True:
+                await self._wake.wait()
+                self._epoch, self._index = trio.current_time(), (self._index // GROUPS + 1) * GROUPS
+                self._epoch -= self._index * TICK
+                while self._open:
+                    await trio.sleep_until(self._epoch + self._index * TICK)
+                    self._tick(trio.current_time())
+                self._wake = trio.Event()
+        finally:
+            for stream in [stream for group in self._groups for stream in group]:
+                stream.close()
+            self._selector.close()
+
+    def open(self, deliver: Callable[[MediaEvent], None]) -> MediaStream:
+        """A stream with a port pair of its own; its facts go to `deliver`, called synchronously from the clock.
+
+        Raises PortsExhausted.
+        """
+        pair = self._ports.take()
+        group = min(self._groups, key=len)
+        stream = MediaStream(
+            pair,
+            deliver,
+            random=self._random,
+            now=trio.current_time(),
+            patience=(self.first_rtp, self.rtp_silence),
+            on_close=self._closed,
+        )
+        group.append(stream)
+        self._selector.register(pair.rtp, selectors.EVENT_READ, stream.read_rtp)
+        self._selector.register(pair.rtcp, selectors.EVENT_READ, stream.read_rtcp)
+        self._open += 1
+        self._wake.set()
+        return stream
+
+    def statistics(self) -> PlaneStatistics:
+        return PlaneStatistics(
+            self._open,
+            len(self._ports),
+            self._ticks,
+            self._late_ticks,
+            self._skipped,
+            self._lag,
+            self._worst_lag,
+        )
+
+    def _tick(self, now: float) -> None:
+        self._skip_if_late(now)
+        for key, _ in self._selector.select(0):
+            key.data(now)
+        index = self._index
+        scheduled, frame = self._epoch + index * TICK, index // GROUPS
+        for stream in tuple(self._groups[index % GROUPS]):
+            stream.slot(now, scheduled, frame)
+        self._index = index + 1
+        self._ticks += 1
+
+    def _skip_if_late(self, now: float) -> None:
+        lag = now - (self._epoch + self._index * TICK)
+        self._lag = lag
+        self._worst_lag = max(self._worst_lag, lag)
+        if lag > TICK:
+            self._late_ticks += 1
+        if lag > LATE:
+            frames = int(lag / FRAME_TIME)
+            self._index += frames * GROUPS
+            self._skipped += frames
+
+    def _closed(self, stream: MediaStream) -> None:
+        """Called by the stream, once."""
+        for group in self._groups:
+            if stream in group:
+                group.remove(stream)
+        self._selector.unregister(stream.pair.rtp)
+        self._selector.unregister(stream.pair.rtcp)
+        self._ports.give_back(stream.pair)
+        self._open -= 1

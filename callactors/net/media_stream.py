@@ -1,0 +1,443 @@
+"""One stream of the media plane: two sockets, what comes from them, what leaves by them. Rules of this file:
+
+- Everything is called synchronously: `read_*` and `slot` by the plane's clock, the verbs by the leg that owns it.
+- Who is heard and spoken to is rtp/latch's word; when it has settled the socket is connected, and disconnected for a
+  learn window. A connected send that is refused (ICMP) is a count, not an error.
+- Once started a packet leaves in every slot: speech, digits, or silence (carriers time out otherwise), unless on hold.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+
+import attrs
+import trio
+
+from callactors.audio import g711, tone
+from callactors.audio.format import AudioFormat
+from callactors.errors import MalformedPacket
+from callactors.net import media_socket
+from callactors.net.media_reports import Reports
+from callactors.net.media_socket import Pair
+from callactors.rtp import packet as rtp
+from callactors.rtp import telephone_event
+from callactors.rtp.events import (
+    AudioSent,
+    CameBack,
+    DigitArrived,
+    MediaEvent,
+    UtteranceHeard,
+    UtteranceStarted,
+    WentSilent,
+)
+from callactors.rtp.latch import Latch, Source, Verdict
+from callactors.rtp.playout import FRAME, Began, Finished, Heard, Playout
+from callactors.rtp.quality import Quality, quality
+from callactors.rtp.receiver import HOLD, Receiver
+from callactors.rtp.telephone_event import EventPacket
+from callactors.sdp.offer import Agreement
+
+SWEEP = 0.25  # seconds between looks at silence, latch and reports
+SENT_BATCH = 3  # frames told at once
+KEPT = 16  # packets of a source not believed yet
+DRAIN = 64  # datagrams that may have queued up before connect()
+BUFFER = 2_048
+_ONE_WAY = (HOLD + FRAME) / 8  # ms we may hold audio back, for the E-model
+
+
+@attrs.define
+class StreamCounts:
+    """What a stream has seen besides its audio."""
+
+    sent: int = 0
+    refused: int = 0  # ICMP port unreachable: a fact
+    unsent: int = 0  # the kernel had no room
+    strangers: int = 0
+    malformed: int = 0
+    early: int = 0  # before start()
+
+
+class MediaStream:
+    """RTP and RTCP of one leg. Made by MediaPlane.open; `play` and the events carry G.711 of the agreed codec."""
+
+    def __init__(
+        self,
+        pair: Pair,
+        deliver: Callable[[MediaEvent], None],
+        *,
+        random: Random,
+        now: float,
+        patience: tuple[float, float],
+        on_close: Callable[[MediaStream], None],
+    ) -> None:
+        self.pair, self.address = pair, pair.address
+        self.counts = StreamCounts()
+        self.opened = now
+        self._deliver, self._on_close, self._random = deliver, on_close, random
+        self._first_rtp, self._rtp_silence = patience
+        self._playout = Playout()
+        self._reports = Reports(random)
+        self._agreement: Agreement | None = None
+        self._latch: Latch | None = None
+        self._receiver: Receiver | None = None
+        self._sends = self._receives = self._connected = self._collided = False
+        self._ssrc, self._sequence = random.getrandbits(32), random.getrandbits(15)
+        self._timestamps = random.getrandbits(32)
+        self._frame, self._payload_type, self._idle = 0, 0, b""
+        self._marker = True
+        self._kept: list[rtp.RtpPacket] = []
+        self._digits: deque[EventPacket | bytes | None] = deque()
+        self._sent: list[bytes] = []
+        self._sent_position = 0
+        self._began: dict[str, float] = {}
+        self._started_at = self._watched_from = now
+        self._last_rtp: float | None = None
+        self._silent = self._paused = False
+        self._silent_since = now
+        self._sweep_at = now
+        self._quality: tuple[Quality, Quality] | None = None
+
+    # -- the leg's verbs -----------------------------------------------------------------------------------------
+
+    def start(self, agreement: Agreement, *, allowed: Callable[[str], bool]) -> None:
+        """Send and hear as agreed; again on every re-offer. `allowed(host)`: may a source we were not told of speak?"""
+        if self._quality is not None:
+            return
+        now = trio.current_time()
+        remote = (agreement.remote.host, agreement.remote.port)
+        law = g711.LAWS[agreement.codec]
+        if self._agreement is None or self._latch is None or self._receiver is None:
+            self._latch = Latch(remote, allowed, now)
+            self._receiver = Receiver(law, agreement.payload_type, agreement.telephone_event, self.opened)
+            self._started_at, self._sweep_at = now, now + SWEEP
+            self._reports.begin(now)
+            self._playout.silence = law.silence
+        else:
+            self._latch.renew(remote, allowed, now)
+            self._disconnect()
+            self._receiver.agree(law, agreement.payload_type, agreement.telephone_event, now)
+            self._change_codec(self._agreement.codec, agreement.codec)
+        self._agreement = agreement
+        self._kept.clear()
+        self._sends = agreement.direction in ("sendrecv", "sendonly") and _reachable(remote)
+        self._receives = agreement.direction in ("sendrecv", "recvonly")
+        self._watched_from = now
+        self._idle = law.silence * FRAME
+        self._payload_type = agreement.remote_payload_type
+
+    def play(self, utterance: str, audio: bytes) -> None:
+        """Queue audio; never blocks. Raises PlayoutFull past 90 s."""
+        self._playout.play(utterance, audio)
+
+    def end(self, utterance: str) -> None:
+        """No more audio of this utterance comes: UtteranceHeard follows its last frame."""
+        self._playout.end(utterance)
+
+    def flush(self) -> Heard:
+        """Barge-in: drop what is queued, say what was heard. Later audio of these utterances is ignored."""
+        self._began.clear()
+        return self._playout.flush()
+
+    def heard(self) -> Heard:
+        """The utterance sounding now and how much of it has left."""
+        return self._playout.heard()
+
+    def queued_ms(self) -> int:
+        """Milliseconds queued to play."""
+        return self._playout.queued_ms()
+
+    def send_digits(self, digits: str) -> None:
+        """Queue digits: telephone events where agreed, tones otherwise; speech waits. Raises ValueError for others."""
+        digits = digits.upper()
+        if any(digit not in telephone_event.KEYS for digit in digits):
+            raise ValueError(f"{digits!r} has what is no key; use 0-9 * # A-D")
+        for digit in digits:
+            if self._agreement is None or self._agreement.remote_telephone_event is not None:
+                self._digits.extend(telephone_event.event_packets(digit))
+            else:
+                self._digits.extend(_tone_frames(digit, AudioFormat(self._agreement.codec)))
+
+    def pause_watch(self, paused: bool) -> None:
+        """While paused (hold, REFER) silence of the far end is no fact; afterwards its time starts anew."""
+        self._paused = paused
+        self._watched_from = trio.current_time()
+
+    def close(self) -> tuple[Quality, Quality]:
+        """Say BYE, tell what was in hand, free the ports; the quality of both directions (in, out). Idempotent."""
+        if self._quality is not None:
+            return self._quality
+        now = trio.current_time()
+        self._quality = (self._quality_in(), self._reports.quality_out(self.counts.sent, _ONE_WAY))
+        self._tell_sent(now)
+        if self._receiver is not None:
+            if self._receiver.pending:
+                self._deliver(self._receiver.batch(now))
+            self._send_report(now, leaving=True)
+        self._on_close(self)
+        return self._quality
+
+    # -- packets in ----------------------------------------------------------------------------------------------
+
+    def read_rtp(self, now: float) -> None:
+        """One datagram, if there is one: the socket is ready."""
+        try:
+            data, source = self.pair.rtp.recvfrom(BUFFER)
+        except BlockingIOError:
+            return
+        except OSError:  # the ICMP answer to something we sent
+            self.counts.refused += 1
+            return
+        self._received(data, source[:2], now)
+
+    def _received(self, data: bytes, source: Source, now: float) -> None:
+        latch, agreement = self._latch, self._agreement
+        if latch is None or agreement is None:
+            self.counts.early += 1
+            return
+        try:
+            packet = rtp.parse(data)
+        except MalformedPacket:
+            self.counts.malformed += 1
+            return
+        match latch.judge(source, now) if _agreed(packet, agreement) else Verdict.STRANGER:
+            case Verdict.HEAR:
+                self._hear(packet, now)
+            case Verdict.STRANGER:
+                self.counts.strangers += 1
+            case Verdict.KEEP:
+                self._keep(packet)
+            case Verdict.LATCHED:
+                self._latched(packet, now)
+
+    def _keep(self, packet: rtp.RtpPacket) -> None:
+        if self._kept and self._kept[-1].ssrc != packet.ssrc:
+            self._kept.clear()
+        if len(self._kept) < KEPT:
+            self._kept.append(packet)
+
+    def _latched(self, packet: rtp.RtpPacket, now: float) -> None:
+        kept = [early for early in self._kept if early.ssrc == packet.ssrc]
+        self._kept.clear()
+        for early in (*kept, packet):
+            self._hear(early, now)
+        self._connect_if_settled(now)
+
+    def _hear(self, packet: rtp.RtpPacket, now: float) -> None:
+        receiver = self._receiver
+        if receiver is None or not self._receives:
+            return
+        self._last_rtp = now
+        if packet.ssrc == self._ssrc:
+            self._collision()
+        digits = receiver.receive(packet, now)
+        if digits:
+            self._tell_digits(digits, now)
+        if receiver.ready:
+            self._deliver(receiver.batch(now))
+
+    def _collision(self) -> None:
+        """RFC 3550 section 8.2: take another SSRC, once; after that it is our own packets looped back."""
+        if not self._collided:
+            self._collided = True
+            self._ssrc = self._random.getrandbits(32)
+
+    def _tell_digits(self, digits: list[str], now: float) -> None:
+        for digit in digits:
+            self._deliver(DigitArrived(at=now, digit=digit))
+
+    def read_rtcp(self, now: float) -> None:
+        """One RTCP datagram."""
+        try:
+            data, source = self.pair.rtcp.recvfrom(BUFFER)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.counts.refused += 1
+            return
+        if self._latch is None or source[0] != self._latch.target[0]:
+            self.counts.strangers += 1
+            return
+        try:
+            self._reports.receive(data, self._ssrc, now)
+        except MalformedPacket:
+            self.counts.malformed += 1
+
+    # -- packets out ---------------------------------------------------------------------------------------------
+
+    def slot(self, now: float, scheduled: float, frame: int) -> None:
+        """The stream's turn, every 20 ms: one packet out, then what is overdue."""
+        if self._agreement is None:
+            return
+        if self._sends:
+            if frame != self._frame + 1:
+                self._marker = True
+                self._tell_sent(now)
+            self._frame = frame
+            self._speak(now, scheduled, (self._timestamps + frame * FRAME) & 0xFFFFFFFF)
+        if self._playout.notices:
+            self._tell_notices(now)
+        receiver = self._receiver
+        if receiver is not None:
+            digits = receiver.settle(now)
+            if digits:
+                self._tell_digits(digits, now)
+            if receiver.ready:
+                self._deliver(receiver.batch(now))
+        if now >= self._sweep_at:
+            self._sweep(now)
+
+    def _speak(self, now: float, scheduled: float, timestamp: int) -> None:
+        if self._digits:
+            self._send_digit_slot(self._digits.popleft(), timestamp)
+            self._tell_sent(now)
+            return
+        audio = self._playout.take()
+        if audio is None:
+            self._send(self._payload_type, timestamp, self._idle)
+            if self._sent:
+                self._tell_sent(now)
+            return
+        self._send(self._payload_type, timestamp, audio)
+        if not self._sent:
+            self._sent_position = max(0, round((scheduled - self.opened) * 8000))
+        self._sent.append(audio)
+        if len(self._sent) >= SENT_BATCH:
+            self._tell_sent(now)
+
+    def _send_digit_slot(self, slot: EventPacket | bytes | None, timestamp: int) -> None:
+        event_type = None if self._agreement is None else self._agreement.remote_telephone_event
+        if isinstance(slot, EventPacket) and event_type is not None:
+            self._marker = slot.marker
+            self._send(event_type, (timestamp - slot.offset) & 0xFFFFFFFF, slot.payload)
+            return
+        self._send(self._payload_type, timestamp, slot if isinstance(slot, bytes) else self._idle)
+
+    def _send(self, payload_type: int, timestamp: int, payload: bytes) -> None:
+        sequence = self._sequence
+        second = payload_type
+        if self._marker:
+            second |= 0x80
+            self._marker = False
+        data = rtp.HEADER.pack(rtp.VERSION, second, sequence, timestamp, self._ssrc) + payload
+        self._sequence = (sequence + 1) & 0xFFFF
+        try:
+            if self._connected:
+                self.pair.rtp.send(data)
+            elif self._latch is not None:
+                self.pair.rtp.sendto(data, self._latch.target)
+            self.counts.sent += 1
+        except BlockingIOError:
+            self.counts.unsent += 1
+        except OSError:
+            self.counts.refused += 1
+
+    def _tell_sent(self, now: float) -> None:
+        if self._sent:
+            audio, self._sent = b"".join(self._sent), []
+            self._deliver(AudioSent(at=now, audio=audio, position=self._sent_position))
+
+    def _tell_notices(self, now: float) -> None:
+        """The packet they speak of has left by now."""
+        notices = self._playout.notices
+        self._playout.notices = []
+        for notice in notices:
+            match notice:
+                case Began(utterance):
+                    self._began[utterance] = at = trio.current_time()
+                    self._deliver(UtteranceStarted(at=at, utterance=utterance))
+                case Finished(utterance, ms):
+                    self._tell_sent(now)
+                    began = self._began.pop(utterance, now)
+                    self._deliver(UtteranceHeard(at=now, utterance=utterance, ms=ms, first_rtp_at=began))
+
+    # -- now and then --------------------------------------------------------------------------------------------
+
+    def _sweep(self, now: float) -> None:
+        self._sweep_at = now + SWEEP
+        self._connect_if_settled(now)
+        self._watch_silence(now)
+        if self._reports.due(now):
+            self._send_report(now)
+
+    def _connect_if_settled(self, now: float) -> None:
+        latch = self._latch
+        if latch is None or latch.latched is None:
+            return
+        if latch.learning(now):
+            self._disconnect()
+        elif not self._connected and media_socket.connect(self.pair.rtp, latch.latched):
+            self._connected = True
+            self._drain(now)
+
+    def _drain(self, now: float) -> None:
+        """What queued up before connect() is still there, of whatever source."""
+        for _ in range(DRAIN):
+            try:
+                data, source = self.pair.rtp.recvfrom(BUFFER)
+            except OSError:
+                return
+            self._received(data, source[:2], now)
+
+    def _disconnect(self) -> None:
+        if self._connected:
+            media_socket.disconnect(self.pair.rtp)
+            self._connected = False
+
+    def _watch_silence(self, now: float) -> None:
+        if self._last_rtp is not None and self._silent and self._last_rtp > self._silent_since:
+            self._silent = False
+            self._deliver(CameBack(at=now))
+        if self._paused or self._silent or not self._receives:
+            return
+        if self._last_rtp is None:
+            since, patience = max(self._started_at, self._watched_from), self._first_rtp
+        else:
+            since, patience = max(self._last_rtp, self._watched_from), self._rtp_silence
+            if now - self._reports.heard_at < self._rtp_silence / 2:
+                return  # discontinuous transmission: its RTCP is alive
+        if now - since >= patience:
+            self._silent, self._silent_since = True, now
+            self._deliver(WentSilent(at=now, since=since))
+
+    def _send_report(self, now: float, *, leaving: bool = False) -> None:
+        agreement, latch = self._agreement, self._latch
+        if agreement is None or latch is None or self._receiver is None or not _reachable(latch.target):
+            return
+        timestamp = self._timestamps + round((now - self.opened) * 8000)
+        data = self._reports.write(self._ssrc, self.counts.sent, timestamp, self._receiver.source, now, leaving=leaving)
+        moved = latch.target != latch.signalled
+        peer = (latch.target[0], latch.target[1] + 1) if moved else tuple(agreement.remote_rtcp)
+        try:
+            self.pair.rtcp.sendto(data, peer)
+        except OSError:
+            self.counts.refused += 1
+
+    def _change_codec(self, old: str, new: str) -> None:
+        if old != new:
+            source, target = AudioFormat(old), AudioFormat(new)
+            self._playout.recode(lambda audio: g711.transcode(audio, source, target), target.silence)
+
+    def _quality_in(self) -> Quality:
+        if self._receiver is None:
+            return quality("in", 0, 0, 0, 0.0, _ONE_WAY)
+        counts, source = self._receiver.totals(), self._receiver.source
+        jitter = source.jitter if source is not None else 0.0
+        return quality("in", counts.packets, counts.lost, counts.late, jitter, _ONE_WAY + self._reports.one_way_ms)
+
+
+def _agreed(packet: rtp.RtpPacket, agreement: Agreement) -> bool:
+    """Of a payload type agreed on, or comfort noise (RFC 3389): only such a packet may be believed."""
+    kind = packet.payload_type
+    return kind in (agreement.payload_type, agreement.telephone_event, 13)
+
+
+def _reachable(remote: Source) -> bool:
+    return remote[1] > 0 and remote[0] not in ("0.0.0.0", "::")
+
+
+def _tone_frames(digit: str, law: AudioFormat) -> list[bytes]:
+    audio = g711.encode(tone.dtmf(digit, telephone_event.TONE), law)
+    audio += law.silence * (telephone_event.PAUSE * 8)
+    return [audio[at : at + FRAME] for at in range(0, len(audio), FRAME)]

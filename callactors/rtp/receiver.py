@@ -1,0 +1,278 @@
+"""From packets as they come to audio as it was spoken: one gap-free timeline per stream. Rules of this file:
+
+- A sample's position is wall-clock time: 8 kHz samples since the stream was opened, anchored so that the quickest
+  packets end when they arrive; re-anchored when that is off by more than DRIFT (clocks differ, timestamps jump).
+- Reordering is undone while three packets have not overtaken a missing one; then it is lost: the last frame is repeated
+  and faded. Silence (no packets, digits, comfort noise) is filled once HOLD has passed. What comes later is dropped.
+- A new SSRC is believed after NEW_SOURCE packets, and only while the old one is silent, or at once after a re-offer.
+- Packets of 10 to 60 ms are taken as they are (up to 120); batches leave as soon as they hold BATCH.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from callactors.audio.g711 import Law
+from callactors.rtp.events import AudioArrived
+from callactors.rtp.packet import RtpPacket
+from callactors.rtp.playout import FRAME
+from callactors.rtp.source import Source
+from callactors.rtp.telephone_event import EventReceiver
+
+BATCH = 480  # samples, 60 ms
+HOLD = 640  # samples a missing piece is waited for, beyond the moment it should have come
+DRIFT = 120  # samples, 15 ms
+LONGEST = 960  # samples in one packet
+REORDER = 3  # packets that may overtake one
+WATCH = 50  # packets over which the quickest is looked for
+LATE_IN_A_ROW = 5
+NEW_SOURCE = 3  # packets
+EXPECTING = 3.0  # seconds after a re-offer
+ACTIVE = 0.1  # seconds since its last packet for which a source counts as talking
+AHEAD = 1_600  # samples a packet may lie in the future before its timestamps are taken for a jump
+
+
+@attrs.define
+class Counts:
+    """What came and what became of it; sums over all sources of the stream."""
+
+    packets: int = 0
+    lost: int = 0
+    late: int = 0
+    foreign: int = 0  # of another SSRC while ours talks
+    unknown: int = 0  # of a payload type or size nobody agreed on
+    sources: int = 0
+
+
+class Receiver:
+    """The incoming half of one stream, fed with parsed packets of a believed source. All times are the plane's."""
+
+    def __init__(self, law: Law, payload_type: int, event_type: int | None, opened: float) -> None:
+        self.opened = opened
+        self.counts = Counts()
+        self.events = EventReceiver()
+        self.source: Source | None = None
+        self.agree(law, payload_type, event_type, opened)
+        self._tail = -1  # the position after the last sample joined; -1 before the first packet
+        self._out: list[bytes] = []
+        self._size = 0
+        self._lost = 0  # samples concealed in this batch
+        self._first_at = 0.0
+        self._waiting: dict[int, tuple[int, bytes]] = {}  # position -> sequence, payload: beyond a gap
+        self._joined = 0  # the extended sequence number up to which nothing is missing
+        self._offset = 0  # position minus timestamp
+        self._last = b""
+        self._repeated = 0
+        self._quickest, self._watched = 1 << 30, 0
+        self._late_in_a_row = 0
+        self._heard_at = opened
+        self._next_ssrc, self._next_count = -1, 0
+        self._next_sequence = -1
+
+    def agree(self, law: Law, payload_type: int, event_type: int | None, now: float) -> None:
+        """A (re-)offer settled the formats; for a while after it a new SSRC is believed at once."""
+        self.law, self.payload_type, self.event_type = law, payload_type, event_type
+        self._expecting_until = now + EXPECTING
+
+    # -- packets in ----------------------------------------------------------------------------------------------
+
+    def receive(self, packet: RtpPacket, now: float) -> list[str]:
+        """One packet; returns the digits that ended with it. Afterwards see `ready`."""
+        source = self.source
+        if source is None or packet.ssrc != source.ssrc:
+            source = self._new_source(packet, now)
+            if source is None:
+                return []
+        sequence = source.sequence(packet.sequence)
+        if sequence is None:
+            return self._restart(packet, now)
+        self._heard_at = now
+        timestamp = source.extended(packet.timestamp)
+        if packet.payload_type != self.payload_type or not 0 < len(packet.payload) <= LONGEST:
+            return self._other(packet, source, sequence, now)
+        source.arrived(timestamp, now)
+        source.timestamp = timestamp if timestamp > source.timestamp else source.timestamp
+        self._audio(sequence, timestamp, packet.payload, now)
+        return []
+
+    def _other(self, packet: RtpPacket, source: Source, sequence: int, now: float) -> list[str]:
+        """Digits, comfort noise (payload type 13), or something nobody agreed on."""
+        source.received += 1
+        if sequence == self._joined + 1:
+            self._joined = sequence
+        if packet.payload_type == self.event_type:
+            return self.events.receive(packet.payload, packet.timestamp, packet.marker, now)
+        self.counts.unknown += packet.payload_type != 13
+        return []
+
+    def _new_source(self, packet: RtpPacket, now: float) -> Source | None:
+        """Another SSRC (RFC 3550 section 8.2, and what a spoofer would send)."""
+        if self.source is not None and now >= self._expecting_until:
+            if now - self._heard_at < ACTIVE:
+                self.counts.foreign += 1
+                return None
+            self._next_count = self._next_count + 1 if packet.ssrc == self._next_ssrc else 1
+            self._next_ssrc = packet.ssrc
+            if self._next_count < NEW_SOURCE:
+                self.counts.foreign += 1
+                return None
+        return self._begin(packet, now)
+
+    def _begin(self, packet: RtpPacket, now: float) -> Source:
+        if self.source is not None:
+            self._retire(self.source)
+            self._drop_waiting()
+        self.source = Source(packet.ssrc, packet.sequence, packet.timestamp)
+        self.counts.sources += 1
+        self._expecting_until, self._next_ssrc, self._next_sequence = now, -1, -1
+        self._joined = packet.sequence - 1
+        self._anchor(packet.timestamp, len(packet.payload) if packet.payload_type == self.payload_type else 0, now)
+        return self.source
+
+    def _retire(self, source: Source) -> None:
+        self.counts.packets += source.received
+        self.counts.lost += source.lost
+
+    def _restart(self, packet: RtpPacket, now: float) -> list[str]:
+        """A sequence number far off: believed when the next one follows it (appendix A.1)."""
+        expected, self._next_sequence = self._next_sequence, (packet.sequence + 1) & 0xFFFF
+        if packet.sequence != expected:
+            return []
+        self._begin(packet, now)
+        return self.receive(packet, now)
+
+    # -- the timeline --------------------------------------------------------------------------------------------
+
+    def position(self, now: float) -> int:
+        """The plane's time on the stream's timeline."""
+        return round((now - self.opened) * 8000)
+
+    def _anchor(self, timestamp: int, size: int, now: float) -> None:
+        """Let a packet of this timestamp end now, or begin where the audio so far ends."""
+        start = max(self.position(now) - size, 0, self._tail)
+        self._offset = start - timestamp
+        self._quickest, self._watched, self._late_in_a_row = 1 << 30, 0, 0
+        if self._tail < 0:
+            self._tail = start
+
+    def _audio(self, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
+        place = timestamp + self._offset
+        self._watch(self.position(now) - len(payload) - place)
+        if place == self._tail and not self._waiting:
+            self._join(sequence, payload, now)
+            return
+        if place - AHEAD > self.position(now):
+            self._anchor(timestamp, len(payload), now)
+            place = timestamp + self._offset
+        if place + len(payload) <= self._tail:
+            self._late(timestamp, len(payload), now)
+            return
+        if place < self._tail:
+            place, payload = self._tail, payload[self._tail - place :]
+        self._waiting[place] = (sequence, payload)
+        self._settle_gaps(now)
+
+    def _late(self, timestamp: int, size: int, now: float) -> None:
+        self.counts.late += 1
+        self._late_in_a_row += 1
+        if self._late_in_a_row >= LATE_IN_A_ROW:
+            self._anchor(timestamp, size, now)
+
+    def _watch(self, skew: int) -> None:
+        """Follow the quickest packet of the last second; positions stay within DRIFT of it."""
+        self._quickest = min(self._quickest, skew)
+        self._watched += 1
+        if self._watched >= WATCH:
+            if abs(self._quickest) > DRIFT:
+                self._offset += self._quickest
+            self._quickest, self._watched = 1 << 30, 0
+
+    def _join(self, sequence: int, payload: bytes, now: float) -> None:
+        if not self._first_at:
+            self._first_at = now
+        self._out.append(payload)
+        self._size += len(payload)
+        self._tail += len(payload)
+        self._joined = max(self._joined, sequence)
+        self._last, self._repeated, self._late_in_a_row = payload, 0, 0
+
+    def _settle_gaps(self, now: float) -> None:
+        """Join what can be; give a gap up when it is no loss, was overtaken too often, or is overdue."""
+        while self._waiting:
+            place = min(self._waiting)
+            sequence, payload = self._waiting[place]
+            gap = place - self._tail
+            overdue = self.position(now) - self._tail > HOLD
+            if gap > 0 and sequence > self._joined + 1 and len(self._waiting) < REORDER and not overdue:
+                return
+            del self._waiting[place]
+            self._fill(gap, lost=sequence > self._joined + 1)
+            if place + len(payload) > self._tail:
+                self._join(sequence, payload[self._tail - place :], now)
+
+    def _drop_waiting(self) -> None:
+        """An old source is over: what still waited of it is dropped, its positions may be taken by the new one."""
+        self.counts.late += len(self._waiting)
+        self._waiting.clear()
+
+    def _fill(self, size: int, *, lost: bool) -> None:
+        """Conceal or keep silent for `size` samples: the last frame repeated and faded, then silence."""
+        while size > 0:
+            piece = min(size, FRAME, len(self._last) or FRAME)
+            frame = self._last[-piece:]
+            if self._repeated < len(self.law.fades) and len(frame) == piece:
+                frame = frame.translate(self.law.fades[self._repeated])
+                self._lost += piece if lost else 0
+            else:
+                frame = self.law.silence * piece
+            self._repeated += 1
+            self._out.append(frame)
+            self._size += piece
+            self._tail += piece
+            size -= piece
+
+    # -- batches out ---------------------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Whether a batch is complete."""
+        return self._size >= BATCH
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is anything for a batch."""
+        return self._size > 0
+
+    def settle(self, now: float) -> list[str]:
+        """Once per frame slot: fill what is overdue, end digits whose end was lost."""
+        if self._tail < 0:
+            return []
+        behind = self.position(now) - self._tail
+        if behind > HOLD + FRAME:
+            if self._waiting:
+                self._settle_gaps(now)
+            self._fill((self.position(now) - HOLD - self._tail) // FRAME * FRAME, lost=False)
+        return self.events.expire(now) if self.events.pending else []
+
+    def batch(self, now: float) -> AudioArrived:
+        """What has come since the last batch."""
+        audio = b"".join(self._out)
+        arrived = AudioArrived(
+            at=now,
+            audio=audio,
+            position=self._tail - len(audio),
+            lost_ms=self._lost // 8,
+            first_rtp_at=self._first_at,
+        )
+        self._out = []
+        self._size = self._lost = 0
+        self._first_at = 0.0
+        return arrived
+
+    def totals(self) -> Counts:
+        """The counts, the source of now included."""
+        source = self.source
+        if source is None:
+            return attrs.evolve(self.counts)
+        packets, lost = self.counts.packets + source.received, self.counts.lost + source.lost
+        return attrs.evolve(self.counts, packets=packets, lost=lost)

@@ -1,0 +1,59 @@
+"""One synchronization source: sequence numbers, loss and jitter (RFC 3550 sections 6.4.1, A.1, A.3, A.8)."""
+
+from __future__ import annotations
+
+MAX_DROPOUT = 3_000  # packets; a larger step forward is a restart
+MAX_MISORDER = 100
+_SEQ, _TS = 1 << 16, 1 << 32
+
+
+class Source:
+    """Counts the packets of one SSRC. Times are seconds; jitter is kept in samples at 8 kHz."""
+
+    def __init__(self, ssrc: int, sequence: int, timestamp: int) -> None:
+        self.ssrc = ssrc
+        self.first = self.highest = sequence
+        self.timestamp = self._base = timestamp
+        self.received = 0
+        self.jitter = 0.0
+        self._transit: float | None = None
+        self._told = (0, 0)  # expected, received at the last report
+
+    def sequence(self, number: int) -> int | None:
+        """The number extended past 16 bits; None when it is neither a little ahead nor a little behind."""
+        ahead = (number - self.highest) & 0xFFFF
+        if ahead < MAX_DROPOUT:
+            self.highest += ahead
+            return self.highest
+        if _SEQ - ahead <= MAX_MISORDER:
+            return self.highest - (_SEQ - ahead)
+        return None
+
+    def extended(self, timestamp: int) -> int:
+        """The timestamp extended past 32 bits, nearest to the last one."""
+        ahead = (timestamp - self.timestamp) & 0xFFFFFFFF
+        return self.timestamp + (ahead if ahead < _TS // 2 else ahead - _TS)
+
+    def arrived(self, timestamp: int, now: float) -> None:
+        """Count a packet and update the jitter (appendix A.8); `timestamp` is extended."""
+        self.received += 1
+        transit = now * 8000 - timestamp
+        if self._transit is not None:
+            self.jitter += (abs(transit - self._transit) - self.jitter) / 16
+        self._transit = transit
+
+    @property
+    def expected(self) -> int:
+        return self.highest - self.first + 1
+
+    @property
+    def lost(self) -> int:
+        """Packets expected and not received; duplicates can hide some (appendix A.3)."""
+        return max(0, self.expected - self.received)
+
+    def fraction_lost(self) -> int:
+        """Lost since the last call, in 1/256 (appendix A.3)."""
+        expected, received = self.expected - self._told[0], self.received - self._told[1]
+        self._told = (self.expected, self.received)
+        lost = expected - received
+        return 0 if expected <= 0 or lost <= 0 else min(255, (lost << 8) // expected)
