@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from callactors.tools.desk import Desk
 from callactors.tools.tool import Tool
 
@@ -69,6 +71,13 @@ def generated(
     if knowledge:
         tools.append(answer_question(topics))
     return {made.name: made for made in tools}
+
+
+def with_examples(tool: Tool, examples: Sequence[str]) -> Tool:
+    """The tool with a scenario's `examples` of what callers say when they want it, in its description."""
+    if not examples:
+        return tool
+    return attrs.evolve(tool, description=f"{tool.description} Callers say: {'; '.join(examples)}")
 
 
 def what_they_do(persona: str) -> str:

@@ -6,13 +6,14 @@ A description that ends in a question is that question; any other is asked as `W
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
 
 from callactors.speech.mind.choices import spoken
 from callactors.speech.mind.picking import EXAMPLES, Job
 from callactors.speech.mind.slots import Slot
+from callactors.tools.aloud import day_aloud, either, phone_aloud, time_aloud
 
 HOW_CAN_I_HELP = "How can I help?"
 ANYTHING_ELSE = "Is there anything else?"
@@ -82,44 +83,6 @@ def aloud(slot: Slot, value: Any, today: date) -> str:
     if slot.kind in ("integer", "number"):
         return f"{slot.name.replace('_', ' ')} {value}"
     return spoken(str(value)) if slot.kind == "choice" else str(value)
-
-
-def day_aloud(day: date, today: date) -> str:
-    """`tomorrow, Monday the 23rd` when near, else `Thursday, December 3rd`."""
-    named = f"{day:%A}, {day:%B} {ordinal_aloud(day.day)}"
-    near = {0: "today", 1: "tomorrow"}.get((day - today).days)
-    return f"{near}, {named}" if near else named
-
-
-def time_aloud(moment: time) -> str:
-    """`3 PM`, `3:30 PM`, `noon`."""
-    if moment.minute == 0 and moment.hour in (0, 12):
-        return "noon" if moment.hour else "midnight"
-    minutes = f":{moment.minute:02}" if moment.minute else ""
-    return f"{moment.hour % 12 or 12}{minutes} {'AM' if moment.hour < 12 else 'PM'}"
-
-
-def phone_aloud(number: str) -> str:
-    """Digit by digit, a breath after each group: `5 5 5, 0 1 4 2`."""
-    plus, digits = ("plus ", number[1:]) if number.startswith("+") else ("", number)
-    groups = [digits[max(0, len(digits) - 4) :]]
-    head = digits[: max(0, len(digits) - 4)]
-    while head:
-        groups.insert(0, head[-3:])
-        head = head[:-3]
-    return plus + ", ".join(" ".join(group) for group in groups)
-
-
-def ordinal_aloud(number: int) -> str:
-    """`1st`, `2nd`, `23rd`, `11th`."""
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
-
-
-def either(words: Iterable[str]) -> str:
-    """`a, b or c`."""
-    listed = list(words)
-    return ", ".join(listed[:-1]) + f" or {listed[-1]}" if len(listed) > 1 else "".join(listed)
 
 
 def shortened(text: str, most: int = 320) -> str:
