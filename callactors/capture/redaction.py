@@ -11,11 +11,13 @@ import re
 
 REDACTED = b"[redacted]"
 
-_FOLDED = rb"(?:[^\r\n]|\r?\n[ \t])*"  # a header value with its continuation lines
+_START = rb"(?:^|(?<=\r))"  # of a line; a bare CR must not hide one
+_VALUE = rb"(?:[^\n]|\n[ \t])*?(?=\r?(?:\n(?![ \t])|\Z))"  # a header value with its continuation lines
 
 
 def _header(names: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"^(?P<name>(?:" + names + rb")[ \t]*:[ \t]*)(?P<value>" + _FOLDED + rb")", re.IGNORECASE | re.M)
+    pattern = _START + rb"(?P<name>(?:" + names + rb")[ \t]*:[ \t]*)(?P<value>" + _VALUE + rb")"
+    return re.compile(pattern, re.IGNORECASE | re.M)
 
 
 _CREDENTIALS = _header(rb"authorization|proxy-authorization")
@@ -30,10 +32,10 @@ _SECRET_PARAMETER = re.compile(
     rb'(\b(?:nextnonce|nonce|opaque|cnonce|response)\s*=\s*)("(?:[^"\\\r\n]|\\.)*"?|[^\s,]+)', re.I
 )
 _LINES = re.compile(
-    rb"^(?P<name>a=crypto:[^\r\n]{0,80}?inline:|a=key-mgmt:|a=ice-pwd:|a=ice-options-pwd:|k=|Signal[ \t]*=|d[ \t]*=(?=[ \t]*[0-9A-D*#]\b))"
-    rb"(?P<value>[^\r\n]+)",
+    _START + rb"(?P<name>a=crypto:[^\r\n]{0,80}?inline:|a=key-mgmt:|a=ice-pwd:|k=|Signal[ \t]*=)(?P<value>[^\r\n]+)",
     re.IGNORECASE | re.M,
 )
+_EMBEDDED = re.compile(rb"([?&](?:proxy-)?authorization=)[^&>\s]+", re.IGNORECASE)  # headers of a URI
 _INLINE = re.compile(rb"(inline:)[A-Za-z0-9+/=|:.-]+", re.IGNORECASE)
 _URI_PASSWORD = re.compile(rb"(\bsips?:[^\s:@<>\"\r\n]{1,256}):[^\s@<>\"\r\n]{1,256}@", re.IGNORECASE)
 _DTMF_BODY = re.compile(
@@ -49,6 +51,7 @@ def redact(data: bytes) -> bytes:
     text = _WHOLE.sub(lambda found: found["name"] + REDACTED, text)
     text = _LINES.sub(lambda found: found["name"] + REDACTED, text)
     text = _INLINE.sub(rb"\1" + REDACTED, text)
+    text = _EMBEDDED.sub(rb"\1" + REDACTED, text)
     text = _URI_PASSWORD.sub(rb"\1:" + REDACTED + b"@", text)
     return _without_digits(text)
 

@@ -20,7 +20,7 @@ LONGEST = 200  # characters of one value
 MOST = 40  # values of one line
 SECRET = "[secret]"
 _SECRET_WORDS = re.compile(
-    r"passw|secret|authori[sz]ation|credential|token$|nonce|api_?key|^key$|_key$|digest|^response$|digits|dtmf|cookie|inline",
+    r"passw|secret|authori[sz]ation|credential|token$|nonce|api_?key|^key$|_key$|digest|^response$|digits|dtmf|cookie",
     re.IGNORECASE,
 )
 _USER_PASSWORD = re.compile(r"(?P<scheme>\b[a-zA-Z][a-zA-Z0-9+.-]{0,15}:(?://)?[^\s:@/<>\"]{1,200}):[^\s@<>\"]{1,200}@")
@@ -50,7 +50,9 @@ def configure(stream: TextIO | None = None, *, colour: bool | None = None) -> No
 
 
 def log(**facts: object) -> Log:
-    """A logger whose every line carries these facts, such as `log(call=id)`; then `.info("call_answered", codec=...)`."""
+    """A logger whose every line carries these facts: `log(call=id).info("call_answered", codec="pcmu")`."""
+    if not structlog.is_configured():
+        configure()
     return cast(Log, structlog.get_logger(**facts))
 
 
