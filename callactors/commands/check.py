@@ -24,6 +24,7 @@ from callactors.scenario.library import Library, read, shown
 from callactors.tools.loading import load_tools
 
 HERE = Path("callactors.yaml")
+EMBEDDED = configuration.default().marks.file
 
 
 @attrs.define
@@ -51,7 +52,7 @@ def check(
 ) -> None:
     """Say what is wrong with configuration and scenarios, with file, line and remedy.
 
-    Without files: callactors.yaml of this folder, or else the embedded default, and every scenario it can find.
+    Without files: callactors.yaml of this folder and its scenarios, or else the embedded default and every scenario.
 
     Example: python -m callactors check callactors.yaml scenarios/salon.yaml
     """
@@ -75,7 +76,7 @@ def look(files: list[Path], environ: Mapping[str, str], agents: Path | None = No
     if not files:
         library = Library.find(agents)
         _scenarios_of(against, library, report)
-        for name in library.names():
+        for name in library.names() if against.marks.file == EMBEDDED else ():
             _named(name, library, against, report)
     for config in loaded:
         _scenarios_of(config, Library.find(agents), report)

@@ -31,10 +31,10 @@ def places(agents: Path | None = None, package: Path = PACKAGE) -> tuple[Place, 
     """Where to look, in order: `--agents DIR` (scenarios beside it), in the package (wheel), beside it (checkout)."""
     roots = (package, package.parent)
     shipped = tuple(Place(root / "agents", root / "scenarios") for root in roots)
-    return shipped if agents is None else (Place(agents, agents.resolve().parent / "scenarios"), *shipped)
+    return shipped if agents is None else (Place(agents, agents.absolute().parent / "scenarios"), *shipped)
 
 
 def beside(file: Path) -> Place:
     """The place a scenario file given by its path belongs to: DIR/scenarios/x.yaml has DIR/agents."""
-    scenarios = file.resolve().parent
+    scenarios = file.absolute().parent
     return Place(scenarios.parent / "agents", scenarios)

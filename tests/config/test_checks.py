@@ -1,0 +1,99 @@
+"""What must hold between the parts of callactors.yaml."""
+
+from __future__ import annotations
+
+import pytest
+
+from callactors import config
+from callactors.config import Config, ConfigErrors
+
+
+def load(trunk: str = "{from: [10.0.0.0/30]}", number: str = "+1312", more: str = "") -> Config:
+    text = f'version: 1\ntrunks:\n  acme: {trunk}\nnumbers:\n  - {{match: "{number}", trunk: acme, scenario: salon}}\n'
+    return config.load(text + more, "f.yaml", {})
+
+
+def problem(trunk: str = "{from: [10.0.0.0/30]}", number: str = "+1312", more: str = "") -> str:
+    with pytest.raises(ConfigErrors) as caught:
+        load(trunk, number, more)
+    (found,) = str(caught.value).splitlines()
+    return found
+
+
+def test_any_number_is_only_for_trunks_that_are_this_machine() -> None:
+    assert load("{from: [127.0.0.0/8, 127.0.0.1]}", "*").number_for("x", "acme") is not None
+    assert problem("{from: [127.0.0.0/8, 10.0.0.1], media_from: [10.0.0.1]}", "*").startswith(
+        'f.yaml:5: numbers[0].match: "*" would answer anything a carrier sends; name the numbers'
+    )
+
+
+@pytest.mark.parametrize("network", ["127.0.0.1", "127.0.0.0/8", "0.0.0.0/0", "::1", "::/0"])
+def test_loopback_media_is_only_for_trunks_that_are_this_machine(network: str) -> None:
+    assert "trunks.acme.media_from[0]" in problem(f'{{from: [10.0.0.0/30], media_from: ["{network}"]}}')
+    assert load(f'{{from: [127.0.0.0/8], media_from: ["{network}"]}}').trunks["acme"].media_from is not None
+
+
+def test_a_trunk_of_everybody_is_refused_for_its_media() -> None:
+    assert "trunks.acme.from[0]" in problem("{from: [0.0.0.0/0]}")
+
+
+def test_an_ipv6_loopback_does_not_count_as_127() -> None:
+    assert "trunks.acme.from[0]" in problem('{from: ["::1"]}')
+
+
+def test_listening_everywhere_needs_an_address_to_tell() -> None:
+    assert "add listen.advertise" in problem(more="listen: {sip: [{udp: 0.0.0.0:5060}]}")
+    told = load(more="listen: {sip: [{udp: 0.0.0.0:5060}], advertise: 203.0.113.7}").listen
+    assert told.advertised == "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ("directory: {desk: {sip: 'sip:1@h', trunk: acmee}}", "directory.desk.trunk"),
+        ("directory: {desk: {sip: 'sip:1@h'}}", "directory.desk"),
+        ("directory: {desk: {sip: 'sip:1@h', tel: '+1312', trunk: acme}}", "directory.desk"),
+        ("directory: {desk: {sip: '1@h', trunk: acme}}", "directory.desk.sip"),
+        ("emergency: {trunk: acne}", "emergency.trunk"),
+        ("routes: [{to: '+44', tries: [[{trunk: x}]]}]", "routes[0].tries[0][0].trunk"),
+        ("routes: [{to: '44', tries: [[{trunk: acme}]]}]", "routes[0].to"),
+        ("permit: [all]", "permit[0]"),
+        ("models: {}", "models"),
+        ("models: {m: {kind: realtime, url: 'https://x'}}", "models.m.url"),
+        ("listen: {sip: []}", "listen.sip"),
+        ("listen: {sip: [{}]}", "listen.sip[0]"),
+        ("listen: {rtp: 20001}", "listen.rtp"),
+        ("listen: {web: localhost:80}", "listen.web"),
+        ("answer: {otherwise: 200}", "answer.otherwise"),
+        ("node: a/b", "node"),
+    ],
+)
+def test_each_part_that_does_not_fit_is_told_by_its_path(more: str, path: str) -> None:
+    assert problem(more=more).startswith(f"f.yaml:6: {path}: ")
+
+
+def test_a_network_belongs_to_one_trunk() -> None:
+    both = "{from: [10.0.0.0/30]}\n  other: {from: [10.0.0.0/30]}"
+    assert "10.0.0.0/30 is acme's already" in problem(both)
+
+
+def test_the_narrowest_network_names_the_trunk() -> None:
+    both = "{from: [10.0.0.0/8]}\n  inner: {from: [10.1.0.0/16]}"
+    loaded = load(both)
+    assert [loaded.trunk_of(ip) for ip in ("10.2.0.1", "10.1.0.1", "::ffff:10.1.0.1", "11.0.0.1", "x")] == [
+        "acme",
+        "inner",
+        "inner",
+        None,
+        None,
+    ]
+
+
+def test_a_number_that_is_never_reached_is_told() -> None:
+    more = "  - {match: '+1-312', trunk: acme, scenario: other}\n"
+    assert problem(more=more) == "f.yaml:6: numbers[1]: is never reached: numbers[0] matches first"
+
+
+def test_media_comes_from_where_the_signalling_does_unless_told_otherwise() -> None:
+    assert load().trunk("acme").takes_media_from("10.0.0.1")
+    assert not load("{from: [10.0.0.0/30], media_from: [10.9.0.0/16]}").trunk("acme").takes_media_from("10.0.0.1")
