@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 
 import attrs
@@ -95,7 +96,7 @@ def parse(data: bytes) -> Description:
     if len(starts) > MAX_MEDIA:
         raise MalformedDescription(f"{len(starts)} streams, {MAX_MEDIA} are the limit")
     session = lines[2 : starts[0]] if starts else lines[2:]
-    blocks = [lines[start:end] for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    blocks = [lines[start:end] for start, end in itertools.pairwise([*starts, len(lines)])]
     return Description(
         origin,
         tuple(_media(block) for block in blocks),
