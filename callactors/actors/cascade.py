@@ -44,6 +44,7 @@ from callactors.speech.session import InvalidValue, Settings, modalities
 from callactors.speech.wave import Samples
 
 SHORTEST_COMMIT_MS = 100
+LONGEST_TEXT = 2_000  # characters a client may have spoken or heard at once
 UNINTELLIGIBLE = "Sorry, I didn't catch that. Could you say it again?"
 UNINTELLIGIBLE_MS = 700  # of speech without a word in it before we say so
 _SLICE_MS = 32  # of one append heard between two checkpoints: one chunk, so at most one endpoint

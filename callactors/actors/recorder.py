@@ -19,7 +19,7 @@ from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import AgentHeard, CallerAudio
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import pcma_decode, pcmu_decode
-from callactors.audio.wav import wav_header
+from callactors.audio.wav import header
 from callactors.net.offload import in_thread
 
 RATE = 8000
@@ -89,7 +89,7 @@ class Recorder:
     def _open(self) -> BinaryIO:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = self.path.open("wb")
-        file.write(wav_header(frames=0, rate=RATE, channels=2))
+        file.write(header(0, channels=2))
         return file
 
     def _lay(self, sound: CallerAudio | AgentHeard) -> None:
@@ -116,7 +116,7 @@ class Recorder:
                     self._lay(sound)
                 file.write(self._interleaved(max(self._caller.end, self._agent.end, self._written)))
                 file.seek(0)
-                file.write(wav_header(frames=self._written, rate=RATE, channels=2))
+                file.write(header(4 * self._written, channels=2))
         except OSError as error:
             self.failed = str(error)
 

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import attrs
@@ -29,7 +28,7 @@ from callactors.actors.messages import (
 )
 from callactors.audio.format import AudioFormat
 from callactors.errors import MalformedDescription, NoCommonFormat
-from callactors.net.media_plane import MediaStream
+from callactors.net.media_plane import MediaPlane, MediaStream
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause, q850
 from callactors.routing.trunk import Target, Trunk
@@ -44,34 +43,48 @@ from callactors.rtp.events import (
 )
 from callactors.rtp.playout import Heard
 from callactors.rtp.quality import Quality
-from callactors.sdp.description import Description
-from callactors.sdp.offer import Agreement, answer
+from callactors.sdp.description import Description, parse
+from callactors.sdp.offer import Agreement, accept_answer, answer, make_offer
 from callactors.sip import events as sip
 from callactors.sip.dialog import DialogFacts, DialogId
-from callactors.sip.transfer import outcome_of
 
 INBOX = 256  # facts of one dialog and its media that may wait; a flood of INFO loses its oldest
 
 
 @attrs.define(eq=False)
 class SipLeg:
-    """An inbound leg of a call (leg 0) or one we placed."""
+    """An inbound leg of a call (leg 0): `take` its offer first, then `run`."""
 
     number: int
     session: int
     trunk: Trunk
     endpoint: SipEndpoint
-    stream: MediaStream
-    agreement: Agreement
+    plane: MediaPlane
+    advertise: str | None
     events: Mailbox[Message]
     audio: Mailbox[CallerAudio]
     tape: Mailbox[CallerAudio | AgentHeard]
-    codecs: tuple[str, ...] = ("pcmu", "pcma")
     clock: Literal["ours", "theirs"] = "ours"
     quality: tuple[Quality, ...] = ()
+    stream: MediaStream = attrs.field(init=False)
+    agreement: Agreement = attrs.field(init=False)
     _inbox: Mailbox[sip.Event | MediaEvent] = attrs.field(factory=lambda: Mailbox(INBOX), init=False)
+    _offered: Description | None = attrs.field(default=None, init=False)
     _referring: bool = attrs.field(default=False, init=False)
     _ended: bool = attrs.field(default=False, init=False)
+
+    def take(self, offer: bytes) -> None:
+        """Open the media and agree on the offer; from now on dialog and media are listened to.
+
+        Raises PortsExhausted, MalformedDescription, NoCommonFormat, and leaves nothing open then.
+        """
+        self.stream = self.plane.open(self.sounded)
+        try:
+            self.agreement = self._agree(offer, None)
+        except (MalformedDescription, NoCommonFormat):
+            self.stream.close()
+            raise
+        self.endpoint.subscribe(self.session, self.signalled)
 
     @property
     def format(self) -> AudioFormat:
@@ -116,7 +129,6 @@ class SipLeg:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Turn facts of dialog and media into messages until the leg has ended."""
-        self.endpoint.subscribe(self.session, self.signalled)
         task_status.started()
         try:
             async for event in self._inbox:
@@ -141,6 +153,8 @@ class SipLeg:
                 return RtpWentSilent(at=now, leg=self.number, since=event.since)
             case sip.Reoffered():
                 return self._reoffered(event)
+            case sip.Reanswered():
+                return self._reanswered(event)
             case sip.ReferAnswered() | sip.Notified():
                 return self._transfer_told(event)
             case sip.ReferReceived():
@@ -178,31 +192,46 @@ class SipLeg:
     def _reoffered(self, event: sip.Reoffered) -> Message | None:
         """RFC 3264 section 8: answer a new offer, or refuse it with 488 and keep the old session."""
         if not event.body:
-            self.endpoint.respond(self.session, event.request_id, 200, self.agreement.local.to_bytes())
+            self.endpoint.respond(self.session, event.request_id, 200, bytes(self.agreement.local))
             return None
-        was_held = self.held
         try:
-            agreement = self._agree(event.body)
+            agreement = self._agree(event.body, self.agreement.local)
         except (MalformedDescription, NoCommonFormat):
             self.endpoint.respond(self.session, event.request_id, 488)
             return None
+        self.endpoint.respond(self.session, event.request_id, 200, bytes(agreement.local))
+        return self._agreed(agreement)
+
+    def _agreed(self, agreement: Agreement) -> Message | None:
+        """Live by a new agreement; a change of hold is told."""
+        was_held = self.held
         self.agreement = agreement
         self.stream.start(agreement, allowed=self.trunk.takes_media_from)
         self.stream.pause_watch(self.held or self._referring)
-        self.endpoint.respond(self.session, event.request_id, 200, agreement.local.to_bytes())
         if self.held == was_held:
             return None
         return HeldByPeer(at=trio.current_time(), leg=self.number, held=self.held)
 
-    def _agree(self, body: bytes) -> Agreement:
-        local = self.agreement.local
+    def _reanswered(self, event: sip.Reanswered) -> Message | None:
+        """The answer to our re-INVITE; a refusal leaves everything as it was (RFC 3261 section 14.1)."""
+        offered, self._offered = self._offered, None
+        if offered is None or event.status >= 300 or not event.body:
+            return None
+        try:
+            agreement = accept_answer(offered, parse(event.body))
+        except (MalformedDescription, NoCommonFormat):
+            return None
+        return self._agreed(agreement)
+
+    def _agree(self, body: bytes, previous: Description | None) -> Agreement:
         return answer(
-            Description.parse(body),
-            local_host=self.stream.address.host,
+            parse(body),
+            local_host=self.advertise or self.stream.address.host,
             local_port=self.stream.address.port,
-            codecs=self.codecs,
-            session_id=local.origin.session_id,
-            version=local.origin.version + 1,
+            codecs=self.trunk.codecs,
+            session_id=self.session,
+            version=1,
+            previous=previous,
         )
 
     @property
@@ -243,17 +272,21 @@ class SipLeg:
     def take_back(self) -> None:
         self._referring = False
         if self.held and not self._ended:
-            resumed = attrs.evolve(self.agreement, direction="sendrecv", local=self.agreement.local.sendrecv())
-            self.agreement = resumed
-            self.endpoint.reinvite(self.session, resumed.local.to_bytes())
-            self.stream.start(resumed, allowed=self.trunk.takes_media_from)
+            self._offered = make_offer(
+                local_host=self.advertise or self.stream.address.host,
+                local_port=self.stream.address.port,
+                codecs=[self.agreement.codec],
+                session_id=self.session,
+                previous=self.agreement.local,
+            )
+            self.endpoint.reinvite(self.session, bytes(self._offered))
         self.stream.pause_watch(False)
 
     # -- the verbs -----------------------------------------------------------------------------------------------
 
     async def answer(self) -> None:
         self.stream.start(self.agreement, allowed=self.trunk.takes_media_from)
-        self.endpoint.answer(self.session, self.agreement.local.to_bytes())
+        self.endpoint.answer(self.session, bytes(self.agreement.local))
         await self.events.send(CallAnswered(at=trio.current_time(), leg=self.number, codec=self.agreement.codec))
 
     async def reject(self, code: int, reason: str, retry_after: int | None = None) -> None:
@@ -289,6 +322,15 @@ class SipLeg:
             self.quality = tuple(self.stream.close())
 
 
+def outcome_of(status: int) -> Literal["completed", "refused", "no_answer", "failed"]:
+    """What the final status of a referred call means for a transfer (the sipfrag of a NOTIFY, RFC 3515)."""
+    if status < 300:
+        return "completed"
+    if status in (486, 600, 603):
+        return "refused"
+    return "no_answer" if status in (408, 480, 487) else "failed"
+
+
 def _info_digit(content_type: str, body: bytes) -> str | None:
     """The digit of an INFO: `application/dtmf-relay` (Signal=5) or `application/dtmf` (5)."""
     text = body[:128].decode("latin-1")
@@ -303,6 +345,3 @@ def _info_digit(content_type: str, body: bytes) -> str | None:
         return None
     digit = text.strip()[:1].upper()
     return digit if digit and digit in "0123456789*#ABCD" else None
-
-
-Taking = Callable[[], SipLeg]

@@ -13,16 +13,11 @@ from typing import Any
 import attrs
 
 from callactors.routing.trunk import Target
+from callactors.scenario.persona import instructions
 from callactors.scenario.schema import Scenario
 from callactors.tools.desk import Desk
-from callactors.tools.generated import generated, what_they_do
+from callactors.tools.generated import ANSWER, answer_question, generated, what_they_do
 from callactors.tools.tool import Tool
-
-HOUSE_RULES = """
-You are on the phone. Speak in short sentences, one question at a time, no lists and no symbols.
-Read every date, time, name and number back before anything is written down. If you are unsure, ask.
-If the caller asks for a person, call transfer_to_human. Never invent facts: use answer_question.
-""".strip()
 
 
 @attrs.frozen
@@ -50,7 +45,12 @@ class Playbook:
     topics: str = ""
     now: Callable[[], datetime] = datetime.now
 
-    def specialist(self, name: str, caller: str) -> Specialist:
+    @property
+    def runnable(self) -> Mapping[str, Tool]:
+        """Every tool a function stands behind; which specialist may ask for which is the conductor's to check."""
+        return {**self.tools, ANSWER: answer_question(self.topics)}
+
+    def specialist(self, name: str, caller: str, language: str | None = None) -> Specialist:
         """The named agent for this caller."""
         agent = self.scenario.agents[name]
         own = {tool: self.tools[tool] for tool in agent.tools}
@@ -60,12 +60,12 @@ class Playbook:
             knowledge=bool(self.scenario.knowledge),
             topics=self.topics,
         )
-        return Specialist(name, self._instructions(name, caller), own | made)
+        return Specialist(name, self._instructions(name, caller, language), own | made)
 
     def _work(self, name: str) -> str:
         return self.scenario.agents[name].description or what_they_do(self.personas[name])
 
-    def _instructions(self, name: str, caller: str) -> str:
+    def _instructions(self, name: str, caller: str, language: str | None) -> str:
         today = f"{self.now():Today is %A, %d %B %Y; it is %H:%M.}"
         number = f"The caller's number is {caller}." if caller else "The caller withholds their number."
-        return "\n\n".join((self.personas[name].strip(), HOUSE_RULES, f"{today} {number}"))
+        return f"{instructions(self.personas[name], self.scenario, name, language)}\n\n{today} {number}"

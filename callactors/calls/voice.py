@@ -5,14 +5,13 @@ An utterance of ours is named `local:...`. `heard(utterance)` resolves when it w
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 import attrs
 import trio
 
 from callactors.actors.mailbox import Mailbox
-from callactors.actors.messages import AgentAudio, AgentAudioEnded, AgentSpoke, Message, SayThis
+from callactors.actors.messages import AgentAudio, AgentAudioEnded, Message, SayThis
 from callactors.audio.format import AudioFormat
 
 Cached = Callable[[str, AudioFormat], bytes | None]
@@ -27,7 +26,6 @@ class Voice:
     to_transcoder: Mailbox[Message]
     to_model: Mailbox[Message] | None = None
     _waiting: dict[str, trio.Event] = attrs.field(factory=dict, init=False)
-    _by_model: deque[str] = attrs.field(factory=deque, init=False)
 
     def say(self, utterance: str, text: str) -> None:
         """Queue a phrase behind whatever sounds."""
@@ -38,8 +36,7 @@ class Voice:
             self.to_transcoder.offer(AgentAudio(at=now, utterance=utterance, format=self.format(), audio=audio))
             self.to_transcoder.offer(AgentAudioEnded(at=now, utterance=utterance))
         elif self.to_model is not None:
-            self._by_model.append(utterance)
-            self.to_model.offer(SayThis(at=now, text=text))
+            self.to_model.offer(SayThis(at=now, text=text, utterance=utterance))
         else:
             self._settle(utterance)
 
@@ -50,25 +47,23 @@ class Voice:
             if event is not None:
                 await event.wait()
 
-    def spoke(self, message: AgentSpoke) -> str | None:
-        """An utterance was heard to its end; the local name it goes by, where it was one of ours."""
-        utterance = message.utterance
-        if not utterance.startswith("local:"):
-            if not self._by_model:
-                return None
-            utterance = self._by_model.popleft()
-        self._settle(utterance)
-        return utterance
+    def waits_for(self, utterance: str) -> bool:
+        """Whether it is still to be heard."""
+        return utterance in self._waiting
+
+    def spoke(self, utterance: str) -> bool:
+        """An utterance was heard to its end; whether it was one of ours that somebody may wait for."""
+        return self._settle(utterance)
 
     def cut_off(self) -> list[str]:
         """Everything queued was dropped: nobody need wait for it. Returns the names that were waited for."""
         names = list(self._waiting)
         for name in names:
             self._settle(name)
-        self._by_model.clear()
         return names
 
-    def _settle(self, utterance: str) -> None:
+    def _settle(self, utterance: str) -> bool:
         event = self._waiting.pop(utterance, None)
         if event is not None:
             event.set()
+        return event is not None

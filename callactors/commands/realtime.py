@@ -12,12 +12,13 @@ import signal
 import ssl
 import sys
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import attrs
+import msgspec
 import trio
 import typer
 
@@ -108,7 +109,7 @@ async def _listen(
     await serve(host, port, server.session, ssl_context=context, admit=server.admit, task_status=task_status)
 
 
-async def _cancel_at_signal(signals: trio.abc.ReceiveChannel[int], scope: trio.CancelScope) -> None:
+async def _cancel_at_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
     async for _ in signals:
         scope.cancel()
 
@@ -152,7 +153,7 @@ class Server:
     async def _contained(self, connection: Connection, dialect: Dialect, settings: Settings) -> None:
         try:
             await Session(connection, dialect, self.brain, settings).run()
-        except Exception as broken:  # noqa: BLE001 - one session's failure, whatever it is, must not end its neighbours
+        except Exception as broken:  # the containment of a session: its failure, whatever it is, is not its neighbours'
             print(f"realtime: session {settings.id} broke: {broken!r}", file=sys.stderr, flush=True)
             await connection.close(_INTERNAL, "the session broke")
 
@@ -177,9 +178,9 @@ class Session:
         """Until the client goes away, or reads nothing for PATIENCE seconds."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Cascade(self._requests, self._replies, self.brain, self.settings).run)
-            await self._write(await self._replies.receive())  # session.created comes before any answer
-            nursery.start_soon(self._read)
             with suppress(ModelFailed, trio.TooSlowError):
+                await self._write(await self._replies.receive())  # session.created comes before any answer
+                nursery.start_soon(self._read)
                 async for event in self._replies:
                     await self._write(event)
             nursery.cancel_scope.cancel()
@@ -198,13 +199,26 @@ class Session:
         try:
             event = self.dialect.decode_client(text)
         except MalformedEvent as malformed:
-            await self._refuse("invalid_event", str(malformed))
+            await self._refuse(str(malformed), text)
             return
         if isinstance(event, Unknown):
-            await self._refuse("invalid_event", f"there is no client event {event.type[:100]!r}")
+            await self._refuse(f"there is no client event {event.type[:100]!r}", text)
         else:
             await self._requests.send(event)
 
-    async def _refuse(self, code: str, message: str) -> None:
-        detail = ErrorDetail(type="invalid_request_error", code=code, message=message)
+    async def _refuse(self, message: str, text: str) -> None:
+        event_id = _event_id(text)
+        detail = ErrorDetail(type="invalid_request_error", code="invalid_event", message=message, event_id=event_id)
         await self._replies.send(ErrorReported(error=detail))
+
+
+class _Named(msgspec.Struct):
+    event_id: str | None = None
+
+
+def _event_id(text: str) -> str | None:
+    """The `event_id` of an event we could not read otherwise."""
+    try:
+        return msgspec.json.decode(text, type=_Named).event_id
+    except (msgspec.DecodeError, RecursionError):
+        return None

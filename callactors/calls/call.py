@@ -1,0 +1,276 @@
+"""One call: the nursery. Leaving it, for any reason, takes every actor with it.
+
+- Everything the actors have to say comes to one desk; the conductor decides it, one message at a time.
+- The leg and each model session live in scopes of their own: what dies in there is a message (LegEnded, ModelLost).
+- What outlives the call is handed over: the dialog to the endpoint, writes to the switchboard's nursery, rows to the
+  ledger.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import attrs
+import structlog
+import trio
+
+from callactors.actors.handoff import Handoff
+from callactors.actors.handoff import Phrases as HandoffPhrases
+from callactors.actors.mailbox import Mailbox
+from callactors.actors.messages import (
+    AgentHeard,
+    CallEnded,
+    CallerAudio,
+    LegEnded,
+    Message,
+    ModelLost,
+    ModelTakes,
+    ToolRequested,
+)
+from callactors.actors.recorder import Recorder
+from callactors.actors.sip_leg import SipLeg
+from callactors.actors.tool_executor import ToolExecutor, ToolRun
+from callactors.actors.transcoder import Transcoder
+from callactors.calls.conductor import Conductor
+from callactors.calls.contain import contain
+from callactors.calls.models import ModelLine, Wiring
+from callactors.calls.patience import Patience
+from callactors.calls.playbook import Playbook
+from callactors.calls.record import CallRecord
+from callactors.calls.voice import Cached, Voice
+from callactors.config.schema import Answer, Timers
+from callactors.errors import CallactorsError, LedgerBroken
+from callactors.routing.cause import Cause, q850
+
+log = structlog.get_logger(__name__)
+
+DESK = 512  # messages that may wait for the call
+
+
+@attrs.frozen
+class Terms:
+    """What one call runs under, from the configuration and the process around it."""
+
+    answer: Answer
+    timers: Timers
+    models: Sequence[ModelLine]
+    cached: Cached
+    writes: trio.Nursery
+    tell: Callable[..., None]  # one line a call event: tell(event, **facts)
+
+
+@attrs.define(eq=False)
+class Mailboxes:
+    """Everything one call's actors read from."""
+
+    desk: Mailbox[Message] = attrs.field(factory=lambda: Mailbox(DESK))
+    from_leg: Mailbox[CallerAudio] = attrs.field(factory=lambda: Mailbox(16))  # 1 s of batches
+    to_model: Mailbox[CallerAudio] = attrs.field(factory=lambda: Mailbox(16))
+    voice: Mailbox[Message] = attrs.field(factory=lambda: Mailbox(512))
+    tools: Mailbox[ToolRequested] = attrs.field(factory=lambda: Mailbox(64))
+    handoff: Mailbox[Message] = attrs.field(factory=lambda: Mailbox(64))
+    tape: Mailbox[CallerAudio | AgentHeard] = attrs.field(factory=lambda: Mailbox(128))
+
+
+@attrs.define(eq=False)
+class Call:
+    """One conversation, from the accepted INVITE to its CallEnded."""
+
+    id: str
+    caller: str
+    playbook: Playbook
+    language: str
+    leg: SipLeg
+    boxes: Mailboxes
+    record: CallRecord
+    terms: Terms
+    recorder: Recorder | None
+    conductor: Conductor = attrs.field(init=False)
+    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.conductor = Conductor(
+            caller=self.caller,
+            language=self.language,
+            playbook=self.playbook,
+            leg=self.leg,
+            voice=Voice(self.terms.cached, lambda: self.leg.format, self.boxes.voice),
+            record=self.record,
+            desk=self.boxes.desk,
+            to_tools=self.boxes.tools,
+            to_handoff=self.boxes.handoff,
+            to_transcoder=self.boxes.voice,
+            patience=Patience(self.playbook.scenario.silence),
+            tell=self.terms.tell,
+            spawn=self._spawn,
+            specialist=self.playbook.specialist(self.playbook.scenario.start, self.caller, self.language),
+        )
+
+    @property
+    def spoken(self) -> bool:
+        """Whether a model has understood something the caller said."""
+        return bool(self.conductor.turns)
+
+    def wind_down(self, cause: Cause, farewell: str) -> None:
+        """End it from outside (drain): goodbye, heard, BYE."""
+        self.conductor.wind_down(cause, farewell)
+
+    # -- the nursery ---------------------------------------------------------------------------------------------
+
+    async def run(self) -> CallEnded:
+        """Live until something ends it. The record's last row is the switchboard's to write."""
+        ended = CallEnded(at=trio.current_time(), cause=Cause.DESK_CLOSED, by="us")
+        try:
+            async with trio.open_nursery() as call:
+                self._nursery = call
+                await self._start(call)
+                async for message in self.boxes.desk:
+                    decided = self.conductor.decide(message)
+                    if decided is not None:
+                        ended = decided
+                        break
+                call.cancel_scope.cancel()
+        finally:
+            self._nursery = None
+            self.leg.hang_up(ended.cause)
+        return ended
+
+    def _spawn(self, work: Callable[..., object], *args: object) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(work, *args)  # type: ignore[arg-type]  # any coroutine function of the conductor
+
+    async def _start(self, call: trio.Nursery) -> None:
+        boxes = self.boxes
+        await call.start(self._leg_scope)
+        call.start_soon(Transcoder(self.leg, boxes.from_leg, boxes.to_model, boxes.voice, boxes.desk).run)
+        call.start_soon(self._handoff().run)
+        call.start_soon(self._executor().run)
+        if self.recorder is not None:
+            call.start_soon(self.recorder.run)
+        for work in (self._models, self._answer, self._watch_length, self._watch_silence):
+            call.start_soon(work)
+
+    def _handoff(self) -> Handoff:
+        phrases = self.conductor.phrases
+        return Handoff(
+            leg=self.leg,
+            targets=self.playbook.targets,
+            phrases=HandoffPhrases(announce=phrases.transfer, back=phrases.back),
+            mailbox=self.boxes.handoff,
+            desk=self.boxes.desk,
+            patience=self.terms.timers.no_answer,
+        )
+
+    def _executor(self) -> ToolExecutor:
+        return ToolExecutor(
+            mailbox=self.boxes.tools,
+            desk=self.boxes.desk,
+            tools=self.playbook.runnable,
+            context=self.playbook.make_desk(self.caller),
+            writes=self.terms.writes,
+            record=self._tool_ran,
+            record_outcome=self.record.outcome,
+        )
+
+    def _tool_ran(self, run: ToolRun) -> None:
+        request = run.request
+        if run.state in ("running", "refused"):
+            self.record.tool_started(request.session, request.tool_request_id, request.tool, bytes(request.arguments))
+        if run.state != "running":
+            state = "finished" if run.state == "done" else "failed"
+            self.record.tool_done(request.session, request.tool_request_id, state, run.output)
+
+    # -- the leg -------------------------------------------------------------------------------------------------
+
+    async def _leg_scope(self, task_status: trio.TaskStatus[None]) -> None:
+        """A leg that crashes is a LegEnded."""
+
+        async def leg() -> LegEnded | None:
+            await self.leg.run(task_status)
+            return None
+
+        crashed = await contain("leg", leg, self._leg_crashed)
+        if crashed is not None:
+            await self.boxes.desk.send(crashed)
+
+    def _leg_crashed(self, error: Exception) -> LegEnded:
+        self.record.event("leg_crashed", error=repr(error)[:500])
+        return LegEnded(at=trio.current_time(), leg=self.leg.number, cause=Cause.CRASH, by="us")
+
+    async def _answer(self) -> None:
+        """200 when a model is ready (or at once) and the row is durable; the `otherwise` code after `within`."""
+        policy = self.terms.answer
+        if policy.when == "model_ready":
+            with trio.move_on_after(policy.within):
+                await self.conductor.ready.wait()
+            if not self.conductor.ready.is_set():
+                return await self._refuse(policy.otherwise, Cause.MODEL_DOWN)
+        try:
+            await self.record.answering(self.leg.trunk.name, self.leg.facts)
+        except LedgerBroken as error:
+            log.error("ledger.broken", call=self.id, error=str(error))
+            return await self._refuse(503, Cause.OVERLOAD)
+        await self.leg.answer()
+
+    async def _refuse(self, code: int, cause: Cause) -> None:
+        await self.leg.reject(code, "", retry_after=5 if code == 503 else None)
+        refused = LegEnded(
+            at=trio.current_time(), leg=self.leg.number, cause=cause, sip_code=code, q850=q850(cause), by="us"
+        )
+        await self.boxes.desk.send(refused)
+
+    # -- the model -----------------------------------------------------------------------------------------------
+
+    async def _models(self) -> None:
+        """One session after the other, in the configured order: the first is tried twice, a fatal one never again."""
+        number = 0
+        for line in self.terms.models:
+            for _ in range(2):
+                number += 1
+                lost = await contain("model", lambda line=line, n=number: self._session(line, n), self._model_crashed)
+                self.conductor.session_closed()
+                self.record.event("model_lost", model=line.name, code=lost.code)
+                self.terms.tell("model_lost", model=line.name, code=lost.code)
+                if lost.fatal:
+                    break
+                if self.conductor.answered:
+                    self.conductor.say(self.conductor.phrases.holding)
+        self.conductor.model_exhausted()
+
+    async def _session(self, line: ModelLine, number: int) -> ModelLost:
+        """A model session in a nursery of its own; returns how it was lost, for it never ends otherwise."""
+        mailbox: Mailbox[Message] = Mailbox(DESK)
+        wiring = Wiring(
+            session=number,
+            caller_audio=self.boxes.to_model,
+            mailbox=mailbox,
+            voice=self.boxes.voice,
+            desk=self.boxes.desk,
+        )
+        format_ = line.format_for(self.leg.format)
+        session = line.session(wiring, format_, self.conductor.specialist, self.language, self.conductor.turns)
+        self.conductor.session_opened(number, mailbox)
+        self.boxes.voice.offer(ModelTakes(at=trio.current_time(), session=number, format=format_))
+        return await session.run()
+
+    def _model_crashed(self, error: Exception) -> ModelLost:
+        code = getattr(error, "code", type(error).__name__)
+        fatal = getattr(error, "fatal", not isinstance(error, CallactorsError))
+        return ModelLost(at=trio.current_time(), session=self.conductor.session, code=str(code), fatal=bool(fatal))
+
+    # -- the clocks ----------------------------------------------------------------------------------------------
+
+    async def _watch_length(self) -> None:
+        longest = self.playbook.scenario.policies.max_length or math.inf
+        await trio.sleep(min(self.terms.timers.call_max, longest))
+        self.conductor.wind_down(Cause.CALL_MAX, self.conductor.phrases.goodbye)
+
+    async def _watch_silence(self) -> None:
+        patience = self.conductor.patience
+        while True:
+            deadline = patience.deadline()
+            now = trio.current_time()
+            if now >= deadline:
+                self.conductor.patience_ended()
+            await trio.sleep(min(1.0, max(0.05, deadline - now)))

@@ -1,0 +1,369 @@
+"""What one call does about each message on its desk. Nothing here waits: what takes time is spawned or sent on.
+
+- Signalling to a model session goes to the session now living; what comes from one already gone is dropped.
+- Decisions that end the call return its CallEnded; everything else returns None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import msgspec
+import trio
+
+from callactors.actors.leg import Leg
+from callactors.actors.mailbox import Mailbox
+from callactors.actors.messages import (
+    AgentCutOff,
+    AgentSpoke,
+    AgentStarted,
+    By,
+    CallAnswered,
+    CallEnded,
+    DigitPressed,
+    HangUp,
+    HeldByPeer,
+    LegEnded,
+    Message,
+    ModelReady,
+    ModelStumbled,
+    ModelUsed,
+    OutcomeReached,
+    PlayoutOverflowed,
+    RtpWentSilent,
+    SpeakPhrase,
+    StopSpeaking,
+    SwapAgent,
+    ToolFinished,
+    ToolRequested,
+    ToolSlow,
+    TransferEnded,
+    TransferRequested,
+    TransferTried,
+    TurnEnded,
+)
+from callactors.calls.patience import Patience
+from callactors.calls.playbook import Playbook, Specialist
+from callactors.calls.record import CallRecord
+from callactors.calls.voice import Voice
+from callactors.routing.cause import Cause
+from callactors.scenario.schema import Phrases
+from callactors.tools.generated import END, HAND_OVER, TRANSFER
+
+LAST_WORDS = 12.0  # seconds the agent may take to finish speaking before we hang up
+Spawn = Callable[..., None]
+Tell = Callable[..., None]
+
+
+@attrs.define(eq=False)
+class Conductor:
+    """The decisions of one call."""
+
+    caller: str
+    language: str
+    playbook: Playbook
+    leg: Leg
+    voice: Voice
+    record: CallRecord
+    desk: Mailbox[Message]
+    to_tools: Mailbox[ToolRequested]
+    to_handoff: Mailbox[Message]
+    to_transcoder: Mailbox[Message]
+    patience: Patience
+    tell: Tell
+    spawn: Spawn
+    specialist: Specialist
+    session: int = 0
+    to_session: Mailbox[Message] | None = None
+    ready: trio.Event = attrs.field(factory=trio.Event)
+    turns: list[TurnEnded] = attrs.field(factory=list)
+    answered: bool = False
+    model_gone: bool = False
+    leg_ended: LegEnded | None = None
+    _spoke_next: trio.Event = attrs.field(factory=trio.Event)
+    _phrases_said: int = 0
+    _winding_down: bool = False
+
+    @property
+    def phrases(self) -> Phrases:
+        return self.playbook.scenario.phrases_for(self.language)
+
+    def say(self, text: str) -> str:
+        """Say one of the house's own sentences; returns its utterance."""
+        self._phrases_said += 1
+        utterance = f"local:{self._phrases_said}"
+        self.voice.say(utterance, text)
+        return utterance
+
+    def session_opened(self, session: int, mailbox: Mailbox[Message]) -> None:
+        """A model session begins: what is meant for the model goes there from now on."""
+        self.session, self.to_session = session, mailbox
+
+    def session_closed(self) -> None:
+        self.to_session = None
+        self.voice.to_model = None
+
+    # -- the desk ------------------------------------------------------------------------------------------------
+
+    def decide(self, message: Message) -> CallEnded | None:
+        """One message, one decision."""
+        match message:
+            case LegEnded():
+                self.leg_ended = message
+                return self.ended(message.cause, message.by)
+            case CallEnded():
+                return message
+            case TransferTried():
+                return self._transfer_tried(message)
+            case RtpWentSilent():
+                return self._went_silent(message)
+            case ToolRequested():
+                self._tool_requested(message)
+            case TurnEnded():
+                self._turn_ended(message)
+            case _:
+                self._about_voice(message)
+        return None
+
+    def ended(self, cause: Cause, by: By) -> CallEnded:
+        """A call whose model never came back ended by that, however it was brought to its end."""
+        if self.model_gone and cause in (Cause.TRANSFERRED, Cause.AGENT_HUNG_UP, Cause.COMPLETED):
+            cause = Cause.MODEL_DOWN
+        return CallEnded(at=trio.current_time(), cause=cause, by=by)
+
+    def _about_voice(self, message: Message) -> None:
+        match message:
+            case CallAnswered():
+                self.answered = True
+                self.tell("answered", codec=message.codec)
+                self.say(self.playbook.scenario.greeting(self.language))
+                if self.model_gone:
+                    self.model_exhausted()
+            case SpeakPhrase():
+                self.voice.say(message.utterance, message.text)
+                self._release_unsaid(message.utterance)
+            case StopSpeaking():
+                self.patience.caller_began(message.at)
+                self.to_transcoder.offer(message)
+            case AgentStarted():
+                self.patience.agent_began()
+                self._to_model(message)
+            case AgentSpoke():
+                self._spoke(message)
+            case AgentCutOff():
+                self._cut_off(message)
+            case PlayoutOverflowed():
+                self.record.event("playout_overflowed", utterance=message.utterance)
+                self._to_model(message)
+            case _:
+                self._about_people(message)
+
+    def _about_people(self, message: Message) -> None:
+        match message:
+            case ModelReady():
+                self._model_ready(message)
+            case DigitPressed():
+                self._digit(message)
+            case HeldByPeer():
+                self.record.event("held" if message.held else "resumed")
+            case TransferEnded():
+                self.to_handoff.offer(message)
+            case OutcomeReached():
+                self.record.outcome(message.outcome, message.detail)
+                self.tell("outcome", outcome=message.outcome)
+            case ToolFinished():
+                self._tool_finished(message)
+            case ToolSlow():
+                if self.leg.heard().utterance is None:
+                    self.say(self.phrases.filler)
+            case ModelStumbled():
+                self.record.event("model_stumbled", code=message.code)
+                self.say(self.phrases.holding)
+            case ModelUsed():
+                self.record.event("model_used", **_tokens(message))
+            case HangUp():
+                self.wind_down(message.cause, message.farewell)
+
+    # -- the model -----------------------------------------------------------------------------------------------
+
+    def _model_ready(self, message: ModelReady) -> None:
+        if message.session == self.session:
+            self.voice.to_model = self.to_session
+            self.ready.set()
+
+    def _to_model(self, message: Message) -> None:
+        if self.to_session is not None:
+            self.to_session.offer(message)
+
+    def _turn_ended(self, turn: TurnEnded) -> None:
+        self.turns.append(turn)
+        self.record.turn(turn)
+        self.tell("turn", heard=turn.heard, said=turn.said, cut_ms=turn.cut_ms, **turn.stages)
+
+    # -- the voice -----------------------------------------------------------------------------------------------
+
+    def _spoke(self, message: AgentSpoke) -> None:
+        self.patience.agent_ended(message.at)
+        self._spoke_next.set()
+        if self.voice.spoke(message.utterance):
+            self._release(message.utterance, message.ms)
+        self._to_model(message)
+
+    def _cut_off(self, message: AgentCutOff) -> None:
+        self._spoke_next.set()
+        for utterance in self.voice.cut_off():
+            self._release(utterance, message.ms if utterance == message.utterance else 0)
+        self._to_model(message)
+
+    def _release_unsaid(self, utterance: str) -> None:
+        """A phrase that could not be said at all keeps nobody waiting."""
+        if not self.voice.waits_for(utterance):
+            self._release(utterance, 0)
+
+    def _release(self, utterance: str, ms: int) -> None:
+        now = trio.current_time()
+        self.to_handoff.offer(AgentSpoke(at=now, utterance=utterance, ms=ms, first_rtp_at=now))
+
+    def wind_down(self, cause: Cause, farewell: str = "", by: By = "us") -> None:
+        """Say goodbye, let it be heard, hang up."""
+        if not self._winding_down:
+            self._winding_down = True
+            self.spawn(self._last_words, cause, farewell, by)
+
+    async def _last_words(self, cause: Cause, farewell: str, by: By) -> None:
+        if farewell:
+            await self.voice.heard(self.say(farewell), LAST_WORDS)
+        with trio.move_on_after(LAST_WORDS):
+            while self.leg.heard().utterance is not None:
+                self._spoke_next = trio.Event()
+                await self._spoke_next.wait()
+        await self.desk.send(self.ended(cause, by))
+
+    # -- tools ---------------------------------------------------------------------------------------------------
+
+    def _tool_requested(self, request: ToolRequested) -> None:
+        if request.session != self.session:
+            return
+        self.tell("tool", tool=request.tool)
+        if request.tool not in self.specialist.tools:
+            self._finish_own(request, f"there is no tool {request.tool!r}; {self._offered()}", failed=True)
+        elif request.tool in (HAND_OVER, TRANSFER, END):
+            self._own_tool(request)
+        else:
+            self.patience.busy()
+            self.to_tools.offer(request)
+
+    def _offered(self) -> str:
+        return f"there are {', '.join(self.specialist.tools)}"
+
+    def _own_tool(self, request: ToolRequested) -> None:
+        """The generated tools that the call itself performs."""
+        self.record.tool_started(request.session, request.tool_request_id, request.tool, bytes(request.arguments))
+        try:
+            arguments = msgspec.json.decode(request.arguments, type=dict[str, object])
+        except msgspec.DecodeError as error:
+            return self._finish_own(request, f"arguments are not a JSON object: {error}", failed=True)
+        if request.tool == HAND_OVER:
+            self._hand_over(request, str(arguments.get("to", "")))
+        elif request.tool == TRANSFER:
+            self._transfer(str(arguments.get("target", "")), request)
+        else:
+            self._finish_own(request, "ok", failed=False, tell_model=False)
+            self.wind_down(Cause.AGENT_HUNG_UP)
+
+    def _hand_over(self, request: ToolRequested, name: str) -> None:
+        colleagues = self.playbook.scenario.agents[self.specialist.name].handover
+        if name not in colleagues:
+            wrong = f"there is no colleague {name!r}; there are {', '.join(colleagues)}"
+            return self._finish_own(request, wrong, failed=True)
+        self.specialist = self.playbook.specialist(name, self.caller, self.language)
+        self.record.event("handed_over", to=name)
+        swap = SwapAgent(
+            at=trio.current_time(),
+            instructions=self.specialist.instructions,
+            tools=tuple(self.specialist.schemas()),
+        )
+        self._to_model(swap)
+        self._finish_own(request, f"{name} carries on.", failed=False)
+
+    def _transfer(self, target: str, request: ToolRequested | None) -> None:
+        self.patience.busy()
+        self.tell("transfer", target=target)
+        request_id = request.tool_request_id if request else "digit"
+        session = request.session if request else None
+        self.to_handoff.offer(
+            TransferRequested(at=trio.current_time(), tool_request_id=request_id, target=target, session=session)
+        )
+
+    def _finish_own(self, request: ToolRequested, output: str, *, failed: bool, tell_model: bool = True) -> None:
+        finished = ToolFinished(
+            at=trio.current_time(),
+            session=request.session,
+            tool_request_id=request.tool_request_id,
+            output=output,
+            failed=failed,
+        )
+        self.record.tool_done(request.session, request.tool_request_id, "failed" if failed else "finished", output)
+        if tell_model:
+            self._to_model(finished)
+
+    def _tool_finished(self, finished: ToolFinished) -> None:
+        self.patience.agent_ended(finished.at)
+        if finished.session == self.session:
+            self._to_model(finished)
+
+    # -- people --------------------------------------------------------------------------------------------------
+
+    def _digit(self, message: DigitPressed) -> None:
+        self.patience.caller_began(message.at)
+        self.record.event("digit", digit="*" if message.sensitive else message.digit)
+        if message.digit == self.playbook.scenario.handoff.on_digit and self.playbook.targets:
+            self.to_human("digit")
+        else:
+            self._to_model(message)
+
+    def to_human(self, why: str) -> bool:
+        """Hand the caller to the first target; False when the scenario has none."""
+        if not self.playbook.targets:
+            return False
+        self.record.event("handoff", why=why)
+        self._transfer(next(iter(self.playbook.targets)), None)
+        return True
+
+    def _transfer_tried(self, tried: TransferTried) -> CallEnded | None:
+        self.record.transfer(tried)
+        self.tell("transfer_ended", target=tried.target, outcome=tried.outcome, sip_code=tried.sip_code)
+        if tried.outcome == "completed":
+            return self.ended(Cause.TRANSFERRED, "us")
+        if tried.outcome == "presumed":
+            return self.ended(Cause.TRANSFERRED, "far_end")
+        self.patience.agent_ended(tried.at)
+        if self.model_gone:
+            self.wind_down(Cause.MODEL_DOWN, self.phrases.goodbye)
+        return None
+
+    def _went_silent(self, message: RtpWentSilent) -> CallEnded:
+        self.record.event("rtp_silence", seconds=round(message.at - message.since, 1))
+        return self.ended(Cause.RTP_SILENCE, "us")
+
+    def patience_ended(self) -> None:
+        """Nobody has spoken for as long as the scenario allows."""
+        step = self.patience.expire()
+        if step == "ask":
+            self.say(self.phrases.still_there)
+        elif step == "goodbye" or not self.to_human("silence"):
+            self.wind_down(Cause.COMPLETED, self.phrases.goodbye)
+
+    def model_exhausted(self) -> None:
+        """No model is left: say so, then a person, else the end. Before the answer it only takes note."""
+        self.model_gone = True
+        if not self.answered:
+            return
+        self.say(self.phrases.model_lost)
+        if not self.to_human("model_down"):
+            self.wind_down(Cause.MODEL_DOWN)
+
+
+def _tokens(used: ModelUsed) -> dict[str, int]:
+    return {name: getattr(used, name) for name in ("text_in", "audio_in", "cached_in", "text_out", "audio_out")}

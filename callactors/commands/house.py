@@ -1,0 +1,143 @@
+"""What a process prepares before its first call: scenarios with personas, tools and stores; models; phrases as audio.
+
+Blocking where files are read: it runs once, at start. Everything wrong is a ConfigError with file and line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+import attrs
+import structlog
+import trio
+
+from callactors.audio.convert import Converter
+from callactors.audio.format import AudioFormat
+from callactors.calls.models import ModelLine, embedded, over_websocket
+from callactors.calls.playbook import Playbook
+from callactors.config import Config, ConfigErrors
+from callactors.config.schema import EmbeddedModel
+from callactors.errors import CallactorsError
+from callactors.scenario import Library, Scenario
+from callactors.scenario import check as check_scenario
+from callactors.scenario.schema import Phrases
+from callactors.speech.brain import Brain
+from callactors.stores.calendar import Calendar
+from callactors.stores.crm import Crm
+from callactors.stores.knowledge import Knowledge
+from callactors.tools.desk import Desk
+from callactors.tools.loading import load_vertical
+
+log = structlog.get_logger(__name__)
+
+
+@attrs.define
+class PhraseBook:
+    """The house's own sentences as audio, in both G.711 laws; what is not in it the model says."""
+
+    audio: dict[tuple[str, AudioFormat], bytes] = attrs.field(factory=dict)
+
+    def cached(self, text: str, format: AudioFormat) -> bytes | None:
+        return self.audio.get((text, format))
+
+    async def fill(self, brain: Brain, texts: Iterator[str]) -> None:
+        """Synthesise what the disk does not have yet."""
+        for text in texts:
+            pcm = await brain.phrase(text, AudioFormat.PCM16_8K)
+            for law in (AudioFormat.PCMU, AudioFormat.PCMA):
+                self.audio[text, law] = Converter(AudioFormat.PCM16_8K, law).feed(pcm)
+
+
+def texts_of(playbooks: Mapping[str, Playbook]) -> Iterator[str]:
+    """Every fixed sentence of every scenario, in every language."""
+    for playbook in playbooks.values():
+        for language in playbook.scenario.languages:
+            yield playbook.scenario.greeting(language)
+            phrases = playbook.scenario.phrases_for(language)
+            yield from (getattr(phrases, name) for name in Phrases.__struct_fields__)
+
+
+def playbooks(config: Config, agents: Path | None, closing: ExitStack) -> dict[str, Playbook]:
+    """Every scenario that `numbers` names, ready. `closing` closes their stores."""
+    library = Library.find(agents)
+    names = dict.fromkeys(number.scenario for number in config.numbers)
+    return {name: _playbook(library.scenario(name), library, config, closing) for name in names}
+
+
+def _playbook(scenario: Scenario, library: Library, config: Config, closing: ExitStack) -> Playbook:
+    vertical = load_vertical(library.agents(scenario.scenario), scenario.scenario)
+    problems = check_scenario(scenario, config, vertical.tools)
+    if problems:
+        raise ConfigErrors(problems)
+    make_desk = _desks(config.stores.url, scenario.scenario, closing)
+    desk = make_desk("")
+    if scenario.knowledge:
+        desk.knowledge.load(library.knowledge(scenario))
+    if vertical.prepare is not None:
+        vertical.prepare(desk)
+    return Playbook(
+        scenario=scenario,
+        personas={name: library.persona(scenario, name) for name in scenario.agents},
+        tools=vertical.tools,
+        targets={name: config.target(name) for name in scenario.handoff.targets},
+        make_desk=make_desk,
+    )
+
+
+@attrs.frozen
+class _Desks:
+    """Makes one desk a call over the scenario's own stores."""
+
+    calendar: Calendar
+    crm: Crm
+    knowledge: Knowledge
+
+    def __call__(self, caller: str) -> Desk:
+        return Desk(self.calendar, self.crm, self.knowledge, caller, datetime.now)
+
+
+def _desks(url: str, house: str, closing: ExitStack) -> _Desks:
+    desks = _Desks(Calendar(url, house), Crm(url), Knowledge(url, house))
+    for store in (desks.calendar, desks.crm, desks.knowledge):
+        closing.callback(store.close)
+    return desks
+
+
+def model_lines(config: Config, brain: Brain | None) -> dict[str, ModelLine]:
+    """Every configured model as something a call can open a session with."""
+    lines: dict[str, ModelLine] = {}
+    for name, settings in config.models.items():
+        if isinstance(settings, EmbeddedModel):
+            assert brain is not None  # needs_brain said so
+            lines[name] = embedded(name, settings, brain)
+        else:
+            lines[name] = over_websocket(name, settings)
+    return lines
+
+
+def needs_brain(config: Config) -> bool:
+    return any(isinstance(model, EmbeddedModel) for model in config.models.values())
+
+
+def make_brain(config: Config) -> Brain:
+    folders = [model.model_dir for model in config.models.values() if isinstance(model, EmbeddedModel)]
+    folder = next((Path(given) for given in folders if given), None)
+    return Brain(model_dir=folder, data=Path(config.data_dir))
+
+
+async def phrases_without_brain(config: Config, book: PhraseBook, texts: Iterator[str]) -> None:
+    """A house whose models are all remote still needs its sentences: rendered once, then read from DATA/phrases.
+
+    Without the `local` extra the model says them, and a lost model is met with silence: a warning says so.
+    """
+    brain = Brain(data=Path(config.data_dir), workers=1)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(brain.run)
+            await book.fill(brain, texts)
+            nursery.cancel_scope.cancel()
+    except* CallactorsError as problems:
+        log.warning("phrases.not_cached", why=str(problems.exceptions[0]), remedy="pip install 'callactors[local]'")

@@ -1,0 +1,124 @@
+"""`run`: answer calls until told to stop. SIGTERM drains, a second one ends at once; so does SIGINT.
+
+Prints `READY sip=HOST:PORT web=HOST:PORT` when usable, then one line a call event.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import trio
+import typer
+
+from callactors import config as configuration
+from callactors.commands.serving import Serving, raise_descriptor_limit, serving
+from callactors.config import Config
+from callactors.errors import CallactorsError, ConfigError
+from callactors.meters.log import configure, log
+from callactors.scenario.library import read, shown
+
+HERE = Path("callactors.yaml")
+
+
+def run(
+    config: Annotated[Path | None, typer.Argument(help="callactors.yaml; without it the embedded default.")] = None,
+    sip: Annotated[str | None, typer.Option(help="HOST:PORT to take SIP on; port 0 takes a free one.")] = None,
+    web: Annotated[str | None, typer.Option(help="HOST:PORT of the web face, or off.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="The scenario that answers every number.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of ledger, stores, recordings.")] = None,
+    agents: Annotated[Path | None, typer.Option(help="A folder of your own verticals.")] = None,
+    model_dir: Annotated[Path | None, typer.Option(help="Folder with the embedded brain's weights.")] = None,
+) -> None:
+    """Answer calls until told to stop.
+
+    Example: python -m callactors run callactors.yaml --data /var/lib/callactors
+    """
+    given = config or (HERE if HERE.is_file() else None)
+    try:
+        loaded = load(given, sip=sip, web=web, scenario=scenario, data=data, model_dir=model_dir)
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(start(loaded, agents))
+
+
+def run_default() -> None:
+    """Bare `python -m callactors`: callactors.yaml if there is one, else the embedded default."""
+    run()
+
+
+def load(
+    file: Path | None,
+    *,
+    sip: str | None = None,
+    web: str | None = None,
+    scenario: str | None = None,
+    data: Path | None = None,
+    model_dir: Path | None = None,
+) -> Config:
+    """The configuration with the command line's options. Raises ConfigError."""
+    if file is None:
+        config = configuration.default()
+    else:
+        config = configuration.load(read(file), shown(file), os.environ)
+    return configuration.override(
+        config,
+        sip=sip,
+        web=web,
+        scenario=scenario,
+        data=str(data) if data else None,
+        model_dir=str(model_dir) if model_dir else None,
+    )
+
+
+def start(config: Config, agents: Path | None) -> int:
+    """Run until a signal; the exit code."""
+    configure()
+    raise_descriptor_limit()
+    try:
+        trio.run(_serve, config, agents)
+    except* (CallactorsError, OSError) as problems:
+        for line in {str(problem) for problem in _leaves(problems)}:
+            typer.echo(line, err=True)
+        return 1
+    return 0
+
+
+async def _serve(config: Config, agents: Path | None) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, trio.CancelScope() as everything:
+        async with trio.open_nursery() as watching:
+            asked = trio.Event()
+            watching.start_soon(_watch, signals, asked, everything)
+            async with serving(config, agents=agents) as up:
+                _announce(up)
+                await asked.wait()
+                log().info("draining", calls=len(up.switchboard.calls))
+                await up.switchboard.drain(config.timers.drain)
+            watching.cancel_scope.cancel()
+
+
+async def _watch(signals: object, asked: trio.Event, everything: trio.CancelScope) -> None:
+    """The first signal asks for a drain; the second one, or SIGINT, ends everything now."""
+    async for number in signals:  # type: ignore[attr-defined]  # trio exports no name for its signal receiver
+        if asked.is_set() or number == signal.SIGINT:
+            everything.cancel()
+        asked.set()
+
+
+def _announce(up: Serving) -> None:
+    if sys.stdout.isatty():
+        typer.echo(f"Call sip:anyone@{up.sip} with any SIP phone. Stop with Ctrl-C.")
+    web = f" web={up.web}" if up.web is not None else " web=off"
+    typer.echo(f"READY sip={up.sip}{web}")
+    sys.stdout.flush()
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

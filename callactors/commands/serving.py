@@ -1,0 +1,172 @@
+"""A process that takes calls: everything `run`, `demo` and the tests start, in the order it must start and end.
+
+Ends inside out: no new call, the calls' nurseries, the BYEs they left with the endpoint, then the ledger's last commit.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from callactors import __version__
+from callactors.calls.models import ModelLine
+from callactors.calls.playbook import Playbook
+from callactors.calls.switchboard import Switchboard
+from callactors.commands.house import (
+    PhraseBook,
+    make_brain,
+    model_lines,
+    needs_brain,
+    phrases_without_brain,
+    playbooks,
+    texts_of,
+)
+from callactors.config import Config
+from callactors.errors import MalformedMessage
+from callactors.meters.log import call_event, log
+from callactors.net.capture_file import CaptureFile
+from callactors.net.media_plane import MediaPlane
+from callactors.net.offload import in_thread
+from callactors.net.sip_endpoint import SipEndpoint
+from callactors.sip.address import Address
+from callactors.speech.brain import Brain
+from callactors.stores.ledger import Ledger, open_ledger
+from callactors.web.app import Health, make_app
+from callactors.web.server import run_web
+
+SETTLE = 2.0  # seconds the last BYEs may take to be answered when the process ends
+CSEQ_AFTER_CRASH = 1000  # added to a stored CSeq: the dead process may have sent more than it wrote
+
+
+@attrs.frozen
+class Serving:
+    """A process that takes calls, and where."""
+
+    config: Config
+    sip: Address
+    web: Address | None
+    switchboard: Switchboard
+    endpoint: SipEndpoint
+    plane: MediaPlane
+    ledger: Ledger
+    brain: Brain | None
+
+
+def tell(event: str, call: str = "", **facts: object) -> None:
+    """One line a call event."""
+    call_event(call, event, **facts)
+
+
+def raise_descriptor_limit() -> int:
+    """Lift RLIMIT_NOFILE to what the system allows: two sockets a call and one a model. Returns the new limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+@asynccontextmanager
+async def serving(config: Config, *, agents: Path | None = None, brain: Brain | None = None) -> AsyncIterator[Serving]:
+    """Start everything; usable inside the `async with`. `brain` lends one that already runs."""
+    data = Path(config.data_dir)
+    with ExitStack() as closing:
+        await in_thread(lambda: data.mkdir(parents=True, exist_ok=True))
+        async with open_ledger(Path(config.ledger.path), config.node) as ledger:
+            books = await in_thread(playbooks, config, agents, closing)
+            async with trio.open_nursery() as services:
+                phrases = PhraseBook()
+                own = brain
+                if needs_brain(config):
+                    own = own or await services.start(make_brain(config).run)
+                    await phrases.fill(own, texts_of(books))
+                else:
+                    await phrases_without_brain(config, phrases, texts_of(books))
+                calls = _Calls(config, ledger, own, model_lines(config, own), books, phrases)
+                try:
+                    async with calls.open(services) as up:
+                        yield up
+                finally:
+                    with trio.move_on_after(SETTLE, shield=True):
+                        await calls.endpoint.wait_settled()
+                    services.cancel_scope.cancel()
+
+
+class _Calls:
+    """The part of a process that knows what a call is."""
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        brain: Brain | None,
+        lines: Mapping[str, ModelLine],
+        books: Mapping[str, Playbook],
+        phrases: PhraseBook,
+    ) -> None:
+        """Raises OSError when the SIP address is taken."""
+        self.config, self.ledger, self.brain = config, ledger, brain
+        listen, dice = config.listen, random.SystemRandom()
+        self.capture = CaptureFile(Path(config.data_dir) / "sip.log", ledger.wall)
+        timers = config.timers
+        self.plane = MediaPlane(
+            listen.udp.host, listen.rtp, dice, first_rtp=timers.first_rtp, rtp_silence=timers.rtp_silence
+        )
+        self.endpoint = SipEndpoint(
+            listen.udp.host,
+            listen.udp.port,
+            node=config.node,
+            trunk_of=config.trunk_of,
+            on_invite=lambda invite: self.switchboard.invited(invite),
+            random=dice,
+            advertise=listen.advertise,
+            responses_of=lambda trunk: config.trunk(trunk).responses,
+            accepting=lambda: not self.switchboard.full(),
+            user_agent=f"callactors/{__version__}",
+            tap=self.capture.tap,
+        )
+        self.switchboard = Switchboard(config, self.endpoint, self.plane, ledger, books, lines, phrases.cached, tell)
+
+    @asynccontextmanager
+    async def open(self, services: trio.Nursery) -> AsyncIterator[Serving]:
+        """Answer calls inside the `async with`; leaving it ends every call, and the services may follow."""
+        await services.start(self.capture.run)
+        await services.start(self.plane.run)
+        async with trio.open_nursery() as calls:
+            await calls.start(self.switchboard.run)
+            sip = await services.start(self.endpoint.run)
+            await self._bury_orphans()
+            web = await self._open_web(services)
+            yield Serving(self.config, sip, web, self.switchboard, self.endpoint, self.plane, self.ledger, self.brain)
+            calls.cancel_scope.cancel()
+
+    async def _bury_orphans(self) -> None:
+        """Calls that a killed process of this node left open: a BYE to each peer, and the record closed."""
+        orphans = await self.ledger.orphans()
+        for orphan in orphans:
+            for facts in orphan.dialogs:
+                try:
+                    self.endpoint.bye_orphan(facts, facts.cseq + CSEQ_AFTER_CRASH)
+                except MalformedMessage as error:
+                    log().warning("orphan.no_bye", call=orphan.call, error=str(error))
+            tell("ended", orphan.call, cause="killed", by="us")
+        await self.ledger.close_orphans(orphans)
+
+    async def _open_web(self, services: trio.Nursery) -> Address | None:
+        where = self.config.listen.web
+        if where is None:
+            return None
+        port = await services.start(run_web, make_app(self._health, self._ready), where.host, where.port)
+        return Address(where.host, port)
+
+    def _health(self) -> Health:
+        return Health(status="alive", calls=len(self.switchboard.calls))
+
+    def _ready(self) -> Health:
+        reason = self.switchboard.full()
+        return Health(status="busy" if reason else "ready", calls=len(self.switchboard.calls), reason=reason)
