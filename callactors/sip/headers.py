@@ -61,12 +61,13 @@ _USUAL = (
     "P-Asserted-Identity Privacy Proxy-Authenticate Proxy-Authorization Proxy-Require Reason Record-Route Replaces "
     "Require Retry-After Route Server Subscription-State Timestamp Unsupported User-Agent Warning Diversion Refer-Sub"
 )
-KNOWN = {name.lower(): name for name in (*_ODD, *COMPACT.values(), *_USUAL.split())} | COMPACT
+_LONG = (*_ODD, *COMPACT.values(), *_USUAL.split())
+KNOWN = {name.lower(): name for name in _LONG} | {name: name for name in _LONG} | COMPACT
 
 
 def canonical(name: str) -> str:
     """`v` -> `Via`, `CALL-ID` -> `Call-ID`, `x-note` -> `X-Note`."""
-    return KNOWN.get(name.lower()) or "-".join(part.capitalize() for part in name.split("-"))
+    return KNOWN.get(name) or KNOWN.get(name.lower()) or "-".join(part.capitalize() for part in name.split("-"))
 
 
 def _canonical_items(items: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

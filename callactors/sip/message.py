@@ -13,7 +13,7 @@ from __future__ import annotations
 import attrs
 
 from callactors.errors import MalformedMessage, UnsafeText
-from callactors.sip.headers import Headers, canonical, cseq, name_addr, name_addrs, split_commas, via, vias
+from callactors.sip.headers import KNOWN, Headers, canonical, cseq, name_addr, name_addrs, via, vias
 from callactors.sip.scan import WHITE, has_bare_nul, is_token, malformed, number
 from callactors.sip.uri import OpaqueUri, Uri, parse_uri
 
@@ -89,8 +89,8 @@ def to_bytes(message: Message) -> bytes:
 def salvage(data: bytes) -> Request | None:
     """What is left of a request that does not parse: enough to answer it once, statelessly, or None for silence.
 
-    Only the topmost Via is sure to parse (its parameters are dropped if they do not); the other echoed headers are
-    raw text, safe to send back. The method is sure to be a token. Bytes that are no SIP request at all give None.
+    Every Via parses (if need be only the topmost is left, without parameters); the other echoed headers are raw text,
+    safe to send back. The method is sure to be a token. Bytes that are no SIP request at all give None.
     """
     try:
         head, _ = _divide(data[:MAX_MESSAGE], strict=False)
@@ -99,11 +99,11 @@ def salvage(data: bytes) -> Request | None:
         if not is_token(method) or not rest.rpartition(" ")[2].upper().startswith("SIP/"):
             return None
         echoed = [item for line in lines[1:] if (item := _readable(line)) is not None]
-        top = _top_via([value for name, value in echoed if name == "Via"])
+        hops = _hops([value for name, value in echoed if name == "Via"])
     except (MalformedMessage, ValueError):
         return None
     once = {name: value for name, value in reversed(echoed) if name != "Via"}
-    return Request(method, _uri_or_nothing(rest), Headers((*top, *reversed(once.items()))))
+    return Request(method, _uri_or_nothing(rest), Headers((*hops, *reversed(once.items()))))
 
 
 def _divide(data: bytes, strict: bool = True) -> tuple[bytes, bytes]:
@@ -146,9 +146,9 @@ def _unfold(head: bytes, strict: bool = True) -> list[str]:
 def _field(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     name = name.rstrip(WHITE)
-    if not colon or not is_token(name):
+    if not colon or (name not in KNOWN and not is_token(name)):
         raise malformed("not a header", line)
-    if len(line) > MAX_LINE or has_bare_nul(value):
+    if len(line) > MAX_LINE or ("\0" in value and has_bare_nul(value)):
         raise malformed("a header too long or with a NUL", line)
     return canonical(name), value.strip(WHITE)
 
@@ -225,18 +225,24 @@ def _readable(line: str) -> tuple[str, str] | None:
     return (name, value) if name in ECHOED else None
 
 
-def _top_via(values: list[str]) -> tuple[tuple[str, str], ...]:
-    """The Via values with a topmost one that parses. Raises MalformedMessage when nothing can be made of it."""
+def _hops(values: list[str]) -> tuple[tuple[str, str], ...]:
+    """The Vias if all parse, else the topmost, else its host alone. Raises MalformedMessage when there is none."""
     if not values:
         raise MalformedMessage("no Via")
+    if _parse_all(values):
+        return tuple(("Via", value) for value in values)
+    place = values[0].partition(",")[0]
+    top = place if _parse_all([place]) else place.partition(";")[0]
+    return (("Via", str(via(top))),)
+
+
+def _parse_all(values: list[str]) -> bool:
+    if sum(value.count(";") for value in values) > MAX_SEMICOLONS:
+        return False
     try:
-        for value in values:
-            for part in split_commas(value):
-                via(part)
+        return bool(vias(Headers(tuple(("Via", value) for value in values))))
     except MalformedMessage:
-        place = values[0].partition(";")[0].partition(",")[0]
-        return (("Via", str(via(place))),)
-    return tuple(("Via", value) for value in values)
+        return False
 
 
 def _uri_or_nothing(rest: str) -> Uri:

@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from callactors.sip.address import Address
 from callactors.sip.core import ACCEPT, ALLOW, Core, Served
-from callactors.sip.deadlines import LIFETIME, Repeater, Timer
+from callactors.sip.deadlines import LIFETIME, Action, Repeater, Timer
 from callactors.sip.dialog import Dialog, DialogFacts
 from callactors.sip.events import Acked, Event, Gone, HungUp, NoAck, Notified, Reanswered, ReferAnswered
 from callactors.sip.headers import cseq
@@ -25,6 +26,7 @@ from callactors.sip.uri import SipUri, Uri
 
 LINGER = LIFETIME + T4 - 0.5  # seconds from a session's end to its removal
 GLARE_TRIES = 4
+MAX_TURNS = 32
 
 Done = Callable[[int, Response | None, float], None]
 Listed = Callable[[str], bool]
@@ -68,6 +70,8 @@ class Session:
         self.refer_event = ""  # what a NOTIFY of ours calls the subscription
         self.pending: dict[int, Served] = {}  # requests of theirs the user has yet to answer
         self.reinviting = False
+        self._busy = False  # a request of ours is under way
+        self._turns: deque[Action] = deque()
         self._unacknowledged: dict[int, Unacknowledged] = {}  # by CSeq
         self._acks: dict[int, tuple[bytes, Address]] = {}  # by CSeq: ours, for a repeated 2xx
         self.machines: list[Callable[[], None]] = []  # how to abandon our transactions
@@ -157,24 +161,49 @@ class Session:
         *,
         headers: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
-        tried: dict[str, int] | None = None,
-    ) -> int:
+        numbered: Callable[[int], None] = lambda number: None,
+    ) -> None:
         """A request in the dialog; `done(status, response, now)` is called once, with 408 and None when nobody answers.
 
-        Returns its CSeq number. One challenge is answered on the way.
+        It waits its turn, except BYE. `numbered` hears its CSeq, and the next when a challenge is answered on the way.
         """
-        tried, headers = {} if tried is None else tried, list(headers)
+        tried: dict[str, int] = {}
+        headers = list(headers)
+
+        def start(now: float) -> None:
+            request, to = self.build(method, headers, body), self.reach(self.dialog.next_hop())
+            numbered(cseq(request.headers).number)
+            machine = self.core.request_other(request, to, self.trunk, now, final, lambda now: settle(408, None, now))
+            self.machines.append(machine.abandon)
 
         def final(response: Response, now: float) -> None:
             if self.may_retry(response, tried) and not self.removed:
-                self.send(method, now, done, headers=headers, body=body, tried=tried)
+                start(now)
             else:
-                done(response.status, response, now)
+                settle(response.status, response, now)
 
-        request, to = self.build(method, headers, body), self.reach(self.dialog.next_hop())
-        machine = self.core.request_other(request, to, self.trunk, now, final, lambda now: done(408, None, now))
-        self.machines.append(machine.abandon)
-        return cseq(request.headers).number
+        def settle(status: int, response: Response | None, now: float) -> None:
+            if method != "BYE":
+                self._next_turn(now)
+            done(status, response, now)
+
+        if method == "BYE":
+            start(now)
+        else:
+            self._in_turn(start, now)
+
+    def _in_turn(self, start: Action, now: float) -> None:
+        """One request at a time: over UDP a later CSeq may overtake an earlier one, which is then refused with 500."""
+        if not self._busy:
+            self._busy = True
+            start(now)
+        elif len(self._turns) < MAX_TURNS:
+            self._turns.append(start)
+
+    def _next_turn(self, now: float) -> None:
+        self._busy = False
+        if self._turns and not self.removed:
+            self._in_turn(self._turns.popleft(), now)
 
     # -- ending it ---------------------------------------------------------------------------------------------
 
@@ -262,16 +291,21 @@ class Session:
 
     # -- verbs inside the dialog -------------------------------------------------------------------------------
 
-    def reinvite(self, body: bytes, now: float, tries: int = 0, tried: dict[str, int] | None = None) -> None:
-        """Offer anew. Glare (491, or an INVITE already under way) is tried again at random intervals (section 14.1)."""
-        if self.ended or not self.confirmed:
-            return
-        if (self.reinviting or self.offered) and tried is None:
+    def reinvite(self, body: bytes, now: float, tries: int = 0) -> None:
+        """Offer anew. Glare (491, or an offer of theirs under way) is tried again at random times (section 14.1)."""
+        if not self.ended and self.confirmed:
+            self._in_turn(lambda now: self._offer(body, now, tries), now)
+
+    def _offer(self, body: bytes, now: float, tries: int) -> None:
+        if self.ended or self.offered:
+            self._next_turn(now)
             self._reinvite_later(body, now, tries)
-            return
-        self.reinviting = True
+        else:
+            self.reinviting = True
+            self._send_offer(body, now, tries, {})
+
+    def _send_offer(self, body: bytes, now: float, tries: int, tried: dict[str, int]) -> None:
         request, answered = self.build("INVITE", self.offer_headers(body), body), False
-        tried = {} if tried is None else tried
 
         def got(response: Response, now: float) -> None:
             nonlocal answered
@@ -281,28 +315,25 @@ class Session:
                 self.acknowledge(request)
             if response.status >= 200 and not answered:
                 answered = True
-                self._reanswered(response, body, now, tries, tried)
+                if self.may_retry(response, tried) and not self.ended:
+                    self._send_offer(body, now, tries, tried)
+                else:
+                    self._reanswered(response.status, response.body, body, now, tries)
 
         def silent(now: float) -> None:
-            self._reoffer_failed(408, b"", now)
+            self._reanswered(408, b"", body, now, tries)
 
         to = self.reach(self.dialog.next_hop())
         self.machines.append(self.core.request_invite(request, to, self.trunk, now, got, silent).abandon)
 
-    def _reanswered(self, response: Response, body: bytes, now: float, tries: int, tried: dict[str, int]) -> None:
-        if self.may_retry(response, tried) and not self.ended:
-            self.reinvite(body, now, tries, tried)
-            return
+    def _reanswered(self, status: int, answer: bytes, offer: bytes, now: float, tries: int) -> None:
         self.reinviting = False
-        if response.status == 491 and tries < GLARE_TRIES:
-            self._reinvite_later(body, now, tries)
+        self._next_turn(now)
+        if status == 491 and tries < GLARE_TRIES:
+            self._reinvite_later(offer, now, tries)
         else:
-            self._reoffer_failed(response.status, response.body, now)
-
-    def _reoffer_failed(self, status: int, body: bytes, now: float) -> None:
-        self.reinviting = False
-        self.tell(Reanswered(self.number, status, body))
-        self.lost(status, now)
+            self.tell(Reanswered(self.number, status, answer))
+            self.lost(status, now)
 
     def _reinvite_later(self, body: bytes, now: float, tries: int) -> None:
         if tries >= GLARE_TRIES:
@@ -327,16 +358,21 @@ class Session:
         if self.ended or not self.confirmed:
             return
 
+        numbers: list[str] = []
+
+        def numbered(number: int) -> None:
+            self.subscriptions.difference_update(numbers)
+            numbers.append(str(number))
+            self.subscriptions.add(str(number))
+
         def done(status: int, response: Response | None, now: float) -> None:
             if status >= 300:
-                self.subscriptions.discard(number)
+                self.subscriptions.difference_update(numbers)
             self.tell(ReferAnswered(self.number, status))
             self.lost(status, now)
 
         headers = [("Contact", self.core.contact), *refer_headers(refer_to, referred_by)]
-        number = ""
-        number = str(self.send("REFER", now, done, headers=headers))
-        self.subscriptions.add(number)
+        self.send("REFER", now, done, headers=headers, numbered=numbered)
 
     def notify(self, sipfrag: bytes, terminated: bool, now: float) -> None:
         """Report on a call the peer asked us to make."""
