@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -184,8 +185,15 @@ def _bindable(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8") if not value.isascii() else value
     if isinstance(value, (list, tuple, dict)):
-        return msgspec.json.encode(value).decode()
+        return _json(value)
     return value
+
+
+def _json(value: Any) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # half a surrogate pair, from a caller's or a model's broken text
+        return json.dumps(value, default=str)
 
 
 def _upsert(table: str, keys: str, columns: str) -> str:

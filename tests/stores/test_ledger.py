@@ -8,8 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 import trio
+import trio.testing
 
 from callactors.errors import LedgerBroken, NodeBusy
+from callactors.net import offload
 from callactors.routing.cause import Cause
 from callactors.sip.dialog import DialogFacts
 from callactors.stores.ledger import Ledger, open_ledger
@@ -249,6 +251,19 @@ async def test_open_calls_keep_their_lease_while_the_process_lives(
             while rows_of(ledger.path, "SELECT lease_until FROM calls")[0][0] == before:
                 await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
+
+
+async def test_a_call_on_virtual_time_writes_its_rows_in_place(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    offload.INLINE.set(True)
+    async with open_ledger(tmp_path / "ledger.db", "a1") as ledger:
+        await ledger.durable(opened(at=ledger.wall(trio.current_time())))
+        await trio.sleep(100)
+        ended = ledger.wall(trio.current_time())
+        await ledger.durable(CallClosed(call="c1", ended=ended, cause=Cause.COMPLETED, ended_by="us"))
+        ((lasted,),) = rows_of(ledger.path, "SELECT ended - started FROM calls")
+        assert 100_000 <= int(str(lasted)) < 100_100
 
 
 async def test_wall_is_utc_milliseconds_from_one_offset(tmp_path: Path) -> None:
