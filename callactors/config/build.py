@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from callactors.config.problems import Problems, below, did_you_mean, quoted
+from callactors.config.problems import MOST, Problems, below, did_you_mean, quoted
 from callactors.config.tree import Broken, Listing, Node, Scalar, Table
 from callactors.config.values import READERS, Name, Unreadable
 
@@ -38,7 +38,7 @@ class Builder:
 
     def build(self, node: Node, kind: Any, path: str) -> object:  # Any: annotations have no common type
         self.lines[path] = node.line
-        if isinstance(node, Broken):
+        if isinstance(node, Broken) or self.problems.full:
             return WRONG
         if kind is Any:
             return plain(node)
@@ -113,7 +113,7 @@ class Builder:
 
     def keys_known(self, node: Table, known: Sequence[str], path: str) -> bool:
         strangers = [word for word in node.entries if word not in known]
-        for word in strangers:
+        for word in strangers[:MOST]:
             remedy = did_you_mean(word, known)
             self.problems.add(node.lines[word], below(path, word), "there is no such key", remedy)
         return not strangers

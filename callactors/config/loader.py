@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import resources
+from itertools import chain, islice
 
 from callactors.config import available, checks, tree
 from callactors.config.build import Builder
 from callactors.config.config import Config, from_settings
 from callactors.config.environment import expand
-from callactors.config.problems import ConfigErrors, Marks, Problems
+from callactors.config.problems import MOST, ConfigErrors, Marks, Problems
 from callactors.config.schema import Settings
 
 DEFAULT = "default.yaml"
@@ -30,8 +31,7 @@ def load(text: str, file: str, environ: Mapping[str, str]) -> Config:
     problems.raise_any()
     assert settings is not None  # the builder reports whenever it returns None
     config = from_settings(settings, Marks(file, builder.lines))
-    found = [*checks.check(config), *available.check(config)]
-    if found:
+    if found := list(islice(chain(checks.check(config), available.check(config)), MOST)):
         raise ConfigErrors(found)
     return config
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 
@@ -65,8 +66,13 @@ class Problems:
         self.found: list[ConfigError] = []
 
     def add(self, line: int, path: str, problem: str, remedy: str = "") -> None:
-        if len(self.found) < MOST:
+        if not self.full:
             self.found.append(ConfigError(self.file, line, path, problem, remedy))
+
+    @property
+    def full(self) -> bool:
+        """No more are kept: looking for them can end."""
+        return len(self.found) >= MOST
 
     def raise_any(self) -> None:
         if self.found:
@@ -81,7 +87,7 @@ def quoted(value: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A remedy: the known word nearest to `word`, or the list of them."""
-    names = sorted(known)
+    names = sorted(itertools.islice(known, MOST))
     near = difflib.get_close_matches(word[:QUOTED], names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]}?"

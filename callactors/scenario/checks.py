@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain, islice
 
 from callactors.config.config import Config
-from callactors.config.problems import did_you_mean, quoted
+from callactors.config.problems import MOST, did_you_mean, quoted
 from callactors.config.schema import RecordingMode
 from callactors.errors import ConfigError
 from callactors.scenario.schema import Scenario, read_silence
@@ -36,12 +37,8 @@ def check(scenario: Scenario, config: Config, tools: Collection[str]) -> list[Co
 
     `tools` are the names agents/<scenario>/tools.py defines; the generated ones need not be among them.
     """
-    return [
-        *_tools(scenario, tools),
-        *_targets(scenario, config),
-        *_models(scenario, config),
-        *_policy(scenario, config),
-    ]
+    parts = _tools(scenario, tools), _targets(scenario, config), _models(scenario, config), _policy(scenario, config)
+    return list(islice(chain(*parts), MOST))
 
 
 def recording_mode(scenario: Scenario, config: Config) -> RecordingMode:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from callactors.config import tree
 from callactors.config.build import Builder
-from callactors.config.problems import ConfigErrors, Marks, Problems
+from callactors.config.problems import MOST, ConfigErrors, Marks, Problems
 from callactors.scenario import checks
 from callactors.scenario.schema import Scenario, ScenarioFile
 
@@ -21,6 +23,6 @@ def load(text: str, file: str) -> Scenario:
     assert built is not None  # the builder reports whenever it returns None
     fields = {name: getattr(built, name) for name in built.__struct_fields__}
     scenario = Scenario(**fields, marks=Marks(file, builder.lines))
-    if found := list(checks.within(scenario)):
+    if found := list(islice(checks.within(scenario), MOST)):
         raise ConfigErrors(found)
     return scenario

@@ -66,10 +66,62 @@ def test_listening_everywhere_needs_an_address_to_tell() -> None:
         ("listen: {web: localhost:80}", "listen.web"),
         ("answer: {otherwise: 200}", "answer.otherwise"),
         ("node: a/b", "node"),
+        ("node: [a]", "node"),
+        ("node:", "node"),
+        ("permit: +1", "permit"),
+        ("timers: 3", "timers"),
+        ("directory: []", "directory"),
+        ("models: {m: embedded}", "models.m"),
+        ("models: {m: {}}", "models.m.kind"),
+        ("models: {a/b: {kind: embedded}}", "models.a/b"),
+        ("listen: {rtp: 30000-20000}", "listen.rtp"),
+        ("listen: {web: '127.0.0.1:70000'}", "listen.web"),
+        ("listen: {web: '8080'}", "listen.web"),
+        ("limits: {calls: 0}", "limits.calls"),
+        ("limits: {calls: many}", "limits.calls"),
+        ("limits: {usd_per_day: lots}", "limits.usd_per_day"),
+        ("timers: {drain: 2000h}", "timers.drain"),
+        ("recording: {key: ''}", "recording.key"),
+        ("emergency: {trunk: acme, location: ../x}", "emergency.location"),
+        ("directory: {d: {tel: '911'}}", "directory.d.tel"),
     ],
 )
 def test_each_part_that_does_not_fit_is_told_by_its_path(more: str, path: str) -> None:
     assert problem(more=more).startswith(f"f.yaml:6: {path}: ")
+
+
+@pytest.mark.parametrize(
+    ("trunk", "path"),
+    [
+        ("{from: []}", "trunks.acme.from"),
+        ("{from: [10.0.0.1], codecs: []}", "trunks.acme.codecs"),
+        ("{from: 10.0.0.1}", "trunks.acme.from"),
+        ("{from: [10.0.0.1], dtmf: info}", "trunks.acme.dtmf"),
+        ("{from: [10.0.0.1], refer: maybe}", "trunks.acme.refer"),
+        ("{from: [10.0.0.1], country: usa}", "trunks.acme.country"),
+        ("{from: [10.0.0.1], cps: -1}", "trunks.acme.cps"),
+    ],
+)
+def test_each_part_of_a_trunk_that_does_not_fit_is_told_by_its_path(trunk: str, path: str) -> None:
+    assert problem(trunk).startswith(f"f.yaml:3: {path}")
+
+
+def test_tls_needs_a_certificate_and_is_not_built_yet() -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        load(more="listen: {sip: [{tls: '127.0.0.1:5061'}]}")
+    without, unbuilt = str(caught.value).splitlines()
+    assert "tls without a certificate" in without
+    assert unbuilt.endswith('"tls" is not available in this version; use udp')
+
+
+@pytest.mark.parametrize("number", ["a b", "sip:1@h", "x" * 70])
+def test_what_is_no_number_is_told(number: str) -> None:
+    assert problem(number=number).startswith("f.yaml:5: numbers[0].match: ")
+
+
+def test_opening_hours_are_not_built_yet() -> None:
+    more = "  - {match: '1', trunk: acme, scenario: s, when: 'mon-fri 9:00-17:00'}\n"
+    assert problem(more=more).endswith('"mon-fri 9:00-17:00" is not available in this version; use always')
 
 
 def test_a_network_belongs_to_one_trunk() -> None:

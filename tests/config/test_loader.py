@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import typing
 from pathlib import Path
 
@@ -190,6 +191,17 @@ def test_a_name_that_could_leave_its_folder_is_no_name() -> None:
 
 def test_a_file_of_a_thousand_mistakes_reports_a_hundred() -> None:
     assert len(problems(SMALL + "".join(f"x{n}: 1\n" for n in range(1000)))) == 100
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x: 1\n" * 9000, "{" * 200_000, "? " * 100_000, "a: '" + "${" * 100_000 + "'", "a: " + "b " * 120_000],
+    ids=["keys", "braces", "nested keys", "variables", "words"],
+)
+def test_a_hostile_file_costs_little_time_and_a_bounded_answer(text: str) -> None:
+    began = time.process_time()
+    assert len("\n".join(problems(text))) < 50_000
+    assert time.process_time() - began < 5.0
 
 
 _words = st.sampled_from(

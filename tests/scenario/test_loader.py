@@ -38,6 +38,10 @@ def problem(old: str, new: str) -> str:
     return found
 
 
+def test_a_scenario_without_a_language_is_told() -> None:
+    assert "languages: is empty" in problem(SALON.splitlines()[2], "languages: {}")
+
+
 def against(old: str, new: str, more: str = "") -> list[str]:
     found = scenario.check(load(old, new), config.load(config.default_text() + more, "c.yaml", {}), TOOLS)
     return [str(error) for error in found]
@@ -79,6 +83,11 @@ def test_a_variable_is_plain_text_in_a_scenario() -> None:
         ("[{book_slot: {}}]", "[{book_slt: {}}]", "did you mean book_slot?"),
         ('on_digit: "0"', "on_digit: 10", "s.yaml:8: handoff.on_digit: "),
         ("persona: booking.md", "persona: ../../etc/passwd", "agents.booking.persona: "),
+        ("targets: [front_desk], ", "", "policies.silence: leads to a handoff without targets"),
+        ("say: [I need a cut]", "language: fr, say: [I need a cut]", "conversations[0].language: there is no language"),
+        ("{tools: [", "{handoff: boss, tools: [", 'there is no handoff target "boss"; known here: front_desk'),
+        ("start:", "examples: {book_slt: [a cut]}\nstart:", "examples.book_slt: there is no tool"),
+        ("say: [I need a cut]", "say: I need a cut", "conversations[0].say: a list is meant, not a single value"),
         ("persona: booking.md", "persona: /etc/passwd", "agents.booking.persona: "),
         ("booking_captured", "booked", "conversations[0].expect.outcome: "),
         ("languages: {en: {greet", "languages: {}\nphrases: {en: {greet", "s.yaml:4: phrases.en: there is no such key"),
@@ -104,6 +113,16 @@ def test_disclosure_may_be_waived_in_writing() -> None:
 def test_what_the_configuration_does_not_have_is_told(old: str, new: str, told: str) -> None:
     (found,) = against(old, new)
     assert found.startswith(told)
+
+
+def test_a_digit_that_leads_to_nobody_is_told() -> None:
+    nobody = SALON.replace("targets: [front_desk], ", "").replace(", silence: [8, 8, handoff]", "")
+    (error,) = scenario.check(scenario.load(nobody, "s.yaml"), config.default(), TOOLS)
+    assert str(error).startswith("s.yaml:8: handoff.on_digit: leads to nobody")
+
+
+def test_a_silent_caller_is_left_alone_when_nothing_is_said_about_it() -> None:
+    assert load(", silence: [8, 8, handoff]", "").silence is None
 
 
 def test_a_scenario_may_only_narrow_the_recording() -> None:
