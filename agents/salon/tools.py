@@ -107,7 +107,7 @@ def cancel_booking(desk: Desk, name: str, day: date) -> dict[str, Any]:
     cancelled = desk.calendar.cancel(found[0].id)
     return {
         "ok": True,
-        "say": f"It's cancelled. That was the {cancelled.service} at {time_aloud(cancelled.start.time())} {spoken_day}.",
+        "say": f"It's cancelled. That was a {cancelled.service}, {spoken_day} at {time_aloud(cancelled.start.time())}.",
         "booking": cancelled.id,
     }
 

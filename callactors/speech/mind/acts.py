@@ -16,10 +16,11 @@ class Say:
 
 @attrs.frozen
 class Use:
-    """Run this tool; its output comes back by `tool_finished`. Arguments are JSON values."""
+    """Run this tool; its output comes back by `tool_finished` with this `call_id`. Arguments are JSON values."""
 
     tool: str
     arguments: dict[str, Any]
+    call_id: str = attrs.field(default="", eq=False)
 
 
 Act = Say | Use

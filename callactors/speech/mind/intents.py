@@ -25,8 +25,20 @@ REACH = re.compile(r"\b(?:speak|talk|speaking|talking|transfer|connect|put me|ge
 WH = frozenset(["what", "when", "where", "who", "why", "how", "which", "whose"])
 MODAL = frozenset(["do", "does", "is", "are", "can", "could", "will", "would", "may", "have", "has"])
 FACTS = re.compile(
-    r"\b(?:how much|how long|how many|how do i|price|prices|cost|costs|charge|where|address|park|parking|"
-    r"open|opening|close|closing|hours|accept|take cards?|pay|what do you|do you (?:do|have|offer|take|accept))\b"
+    r"\b(?:how much|how long|how many|how do i|price|prices|cost|costs|charge|where|address|park|parking|open|"
+    r"opening|close|closing|hours|accept|cards?|pay|what (?:services )?do you (?:do|offer)|"
+    r"do you (?:do|have|offer|take|accept))\b"
+)
+ROOM = re.compile(r"\b(?:free|available|availability|appointments?|slots?|book|booking|anything|something|come in)\b")
+MACHINE = re.compile(
+    r"\b(?:are you|is this|am i (?:talking|speaking) (?:to|with)) (?:an? |the )?"
+    r"(?:real |actual |live )?(?:robot|bot|machine|computer|human|person|ai|automated|recording|real)\b"
+)
+HELLO_WORDS = frozenset(
+    listed("hello hi hey good morning afternoon evening there again to you are how is anybody anyone")
+)
+THANKS_WORDS = frozenset(
+    listed("thank thanks you very much so a lot cheers great okay ok that's that is good lovely kind of")
 )
 
 
@@ -57,13 +69,18 @@ def is_goodbye(text: str) -> bool:
 def is_thanks(text: str) -> bool:
     """Nothing but thanks."""
     words = tokens(text)
-    return len(words) <= 5 and any(holds(words, phrase) for phrase in THANKS)
+    return any(holds(words, phrase) for phrase in THANKS) and THANKS_WORDS.issuperset(words)
 
 
 def is_hello(text: str) -> bool:
     """Nothing but a greeting."""
     words = tokens(text)
-    return len(words) <= 5 and any(holds(words, phrase) for phrase in HELLO)
+    return any(holds(words, phrase) for phrase in HELLO) and HELLO_WORDS.issuperset(words)
+
+
+def asks_machine(text: str) -> bool:
+    """Whether we are a machine: a question owed a plain answer."""
+    return bool(MACHINE.search(" ".join(tokens(text))))
 
 
 def wants_person(text: str) -> bool:
@@ -85,4 +102,5 @@ def is_question(text: str) -> bool:
 
 def asks_facts(text: str) -> bool:
     """A question about the house (prices, hours, place), rather than a wish in a question's form."""
-    return is_question(text) and bool(FACTS.search(" ".join(tokens(text))))
+    said = " ".join(tokens(text))
+    return is_question(text) and bool(FACTS.search(said)) and not ROOM.search(said)

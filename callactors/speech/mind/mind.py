@@ -26,6 +26,7 @@ from callactors.speech.mind.words import ORDINALS, holds, tokens
 READS = re.compile(r"^(?:find|search|list|check|get|look|show|answer|read|lookup|query)(?:_|$)")
 CALLER_ID = re.compile(r"(?:caller'?s?|calling from)\b[^.\n+\d]{0,40}(\+?\d[\d ()-]{5,18}\d)", re.IGNORECASE)
 MOST_MISSES = 2
+MOST_SPOKEN_OVER = 3
 CLEAR = 0.9  # a pick's score that lets a caller change the subject in the middle of a job
 GUESSED = ("time", "date", "datetime", "choice", "phone", "integer", "name")  # what "no, four" may mean, in this order
 
@@ -44,7 +45,10 @@ class Mind:
         self._now, self._rank = now, rank
         self._jobs: tuple[Job, ...] = ()
         self._state = State()
-        self._running: Job | None = None  # a tool is out
+        self._running: dict[str, Job] = {}  # tools that are out, by call_id
+        self._requests = 0
+        self._spoken_over = 0  # utterances since a tool went out
+        self._wish = ""  # the utterance that began the latest job
         self._carried: str | None = None  # the utterance a hand_over carries on
         self._reconfigured = False
         self.configure(instructions, tools)
@@ -65,21 +69,19 @@ class Mind:
         """The caller's words, a finished utterance. Nothing in it, nothing done."""
         if not tokens(text):
             return []
-        if self._running is not None and not intents.wants_person(text):
-            return [Say(wording.MOMENT)]
+        if self._running and not intents.wants_person(text) and self._waits(text):
+            return []
         return self._urgent(text) or self._by_stage(text)
 
     def wake(self) -> list[Act]:
         """A turn without new words: carry on after a hand-over, or ask again what was asked last."""
         if self._carried is not None and self._reconfigured:
             return self._carry_on()
-        if self._running is not None:
-            return []
-        return [Say(self._question())]
+        return [] if self._running else [Say(self._question())]
 
     def tool_finished(self, call_id: str, output: str) -> list[Act]:
-        """The output of the tool asked for. `call_id` is not needed: one tool is out at a time."""
-        job, self._running = self._running, None
+        """The output of the tool asked for by the Use of this `call_id`; any other is let go."""
+        job = self._running.pop(call_id, None)
         if job is None:
             return []
         result = read_result(output)
@@ -91,12 +93,28 @@ class Mind:
             return [] if result.ok else [Say(result.say if result.say != wording.BROKE else wording.NOBODY_THERE)]
         return self._succeeded(job, result) if result.ok else self._failed(job, result)
 
+    def _waits(self, text: str) -> bool:
+        """Words said while a tool is out: they join those being carried on, or wait for its result like the caller.
+
+        A tool nobody answers for must not make us deaf: it is given up after a few utterances.
+        """
+        self._spoken_over += 1
+        if self._spoken_over > MOST_SPOKEN_OVER:
+            self._running.clear()
+            self._carried = None
+            return False
+        if self._carried is not None:
+            self._carried = f"{self._carried} {text}"
+        return True
+
     # -- hearing ---------------------------------------------------------------------------------------------------
 
     def _urgent(self, text: str) -> list[Act]:
         """What counts in every stage: a wish for a person, a goodbye."""
         asked = self._asked()
         counting = asked is not None and asked.kind in ("integer", "number", "text")
+        if intents.asks_machine(text):
+            return [Say(f"{wording.AUTOMATED} {self._question()}")]
         if intents.wants_person(text) and not counting:
             return self._transfer(text, wording.TO_A_PERSON)
         if intents.is_goodbye(text) and self._state.stage not in ("confirming", "changing"):
@@ -121,14 +139,12 @@ class Mind:
     def _idle(self, text: str) -> list[Act]:
         if self._state.closing and intents.is_no(text) and len(tokens(text)) <= 6:
             return self._goodbye()
-        picked = self._pick(text)
-        if picked is not None and (picked.score >= CLEAR or not self._small_talk(text)):
-            return self._begin(picked, text)
         small = self._small_talk(text)
         if small:
             self._state.misses = 0
             return [Say(small)]
-        return self._miss()
+        picked = self._pick(text)
+        return self._begin(picked, text) if picked else self._miss()
 
     def _small_talk(self, text: str) -> str:
         if intents.is_thanks(text):
@@ -136,7 +152,7 @@ class Mind:
             return wording.WELCOME
         if intents.is_hello(text):
             return wording.HELLO
-        if len(tokens(text)) <= 4 and intents.is_yes(text):
+        if len(tokens(text)) <= 2 and intents.is_yes(text):
             return wording.HOW_CAN_I_HELP
         return ""
 
@@ -204,16 +220,17 @@ class Mind:
         self._state.memory.update(offered)
         if job is None:
             return self._propose_to_colleague(proposal, text)
+        wished = read(job.slots, self._wish, self._now()).values
         self._state.begin(job)
         self._state.offers = offers
-        self._state.learn({**offered, **reading.values}, {})
+        self._state.learn({**wished, **offered, **reading.values}, {})
         return self._advance()
 
     def _propose_to_colleague(self, proposal: str, text: str) -> list[Act]:
         """The proposed tool belongs to somebody else: hand over what it is, and the caller's words for its slots."""
         self._state.drop()
         picked = self._pick(spoken(proposal))
-        wish = f"{spoken(proposal)}, {text}"
+        wish = f"{spoken(proposal)}, {self._wish} {text}"
         return self._begin(picked, wish) if picked and picked.to else self._idle(text)
 
     def _offering_person(self, text: str) -> list[Act]:
@@ -234,6 +251,7 @@ class Mind:
             return self._use(picked.job, {picked.job.slots[0].name: picked.to})
         if picked.job.name == ANSWER:
             return self._use_answer(text)
+        self._wish = text
         self._state.begin(picked.job)
         reading = self._read(text, None)
         self._state.learn(reading.values, reading.pieces)
@@ -323,8 +341,11 @@ class Mind:
         return self._use(job, {job.slots[0].name: text.strip()}) if job and job.slots else []
 
     def _use(self, job: Job, arguments: dict[str, Any]) -> list[Act]:
-        self._running = job
-        return [Use(job.name, arguments)]
+        self._requests += 1
+        self._spoken_over = 0
+        use = Use(job.name, arguments, f"call_{self._requests}")
+        self._running[use.call_id] = job
+        return [use]
 
     # -- a tool finished -------------------------------------------------------------------------------------------
 
@@ -336,7 +357,8 @@ class Mind:
 
     def _carry_on(self) -> list[Act]:
         """The colleague takes up the same words, and does not pass them on again."""
-        text, self._carried, self._running = self._carried or "", None, None
+        text, self._carried = self._carried or "", None
+        self._running.clear()
         picked = self._pick(text, hand_over=False)
         return self._begin(picked, text) if picked else [Say(wording.HOW_CAN_I_HELP)]
 

@@ -12,29 +12,30 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import attrs
 
 from callactors.speech.mind import intents
 from callactors.speech.mind.slots import Slot, read, slots_of
-from callactors.speech.mind.words import STOPWORDS, tokens
+from callactors.speech.mind.words import STOPWORDS, TENS, UNITS, tokens
 
 Rank = Callable[[str, list[str]], list[float]]
 
 HAND_OVER, TRANSFER, ANSWER, END = "hand_over", "transfer_to_human", "answer_question", "end_call"
+NUMBERS = frozenset((*UNITS, *TENS, "am", "pm", "oclock"))
 EXAMPLES = re.compile(r"callers say:", re.IGNORECASE)
 PER_SLOT = 0.12
 OWN = 0.05  # for one's own tool over a colleague
-FACT = 0.6  # for the knowledge, when the question is about the house
-ENOUGH = 0.25  # of shared words
+ENOUGH = 0.2  # of shared words
 NEAR = 0.5  # of the encoder's similarity, where no word is shared
 SAME = {
-    "appointment": "book", "appointments": "book", "reservation": "book", "reserve": "book", "schedule": "book",
-    "booking": "book", "booked": "book", "slot": "book", "cost": "price", "charge": "price", "fee": "price",
-    "much": "price", "expensive": "price", "hour": "open", "closing": "open", "close": "open",
-    "available": "free", "availability": "free", "opening": "open", "reschedule": "change", "move": "change",
-    "canceled": "cancel", "cancelled": "cancel", "cancelling": "cancel",
+    "appointments": "appointment", "reservation": "appointment", "booking": "appointment", "bookings": "appointment",
+    "slot": "appointment", "reserve": "book", "schedule": "book", "booked": "book", "cost": "price", "charge": "price",
+    "fee": "price", "much": "price", "expensive": "price", "hour": "open", "opening": "open", "closing": "open",
+    "close": "open", "available": "free", "availability": "free", "reschedule": "change", "move": "change",
+    "canceled": "cancel", "cancelled": "cancel", "cancelling": "cancel", "canceling": "cancel",
 }  # fmt: skip
 
 
@@ -57,6 +58,9 @@ class Job:
         return next((slot for slot in self.slots if slot.name == name), None)
 
 
+_WHEN = (Slot("day", "date", "", False), Slot("time", "time", "", False))
+
+
 @attrs.frozen
 class Pick:
     """A tool to use; for hand_over, `to` is the colleague."""
@@ -67,7 +71,18 @@ class Pick:
 
 
 def pick(text: str, jobs: Sequence[Job], rank: Rank, now: datetime, *, hand_over: bool = True) -> Pick | None:
-    """The best candidate for the utterance, or None when nothing fits."""
+    """The best candidate for the utterance, or None when nothing fits.
+
+    A question about the house goes to its notes; so does one that nobody else can take.
+    """
+    answers = next((job for job in jobs if job.name == ANSWER), None)
+    if answers and intents.asks_facts(text) and not read(_WHEN, text, now).values:
+        return Pick(answers, 1.0)
+    best = _best(text, jobs, rank, now, hand_over)
+    return best or (Pick(answers, ENOUGH) if answers and intents.is_question(text) else None)
+
+
+def _best(text: str, jobs: Sequence[Job], rank: Rank, now: datetime, hand_over: bool) -> Pick | None:
     candidates = _candidates(jobs, hand_over)
     documents = [document for _, _, documents in candidates for document in documents]
     if not documents:
@@ -119,14 +134,15 @@ def _sentences(name: str, description: str) -> list[str]:
     """The description, then each of the examples after `Callers say:`."""
     what, *rest = EXAMPLES.split(description, maxsplit=1)
     examples = re.split(r"[;?]", rest[0]) if rest else []
-    return [f"{name} {what}".strip(), *(part.strip() for part in examples if part.strip(" ."))]
+    together = [f"{name} {description}"] if rest else []
+    return [f"{name} {what}".strip(), *(part.strip() for part in examples if part.strip(" .")), *together]
 
 
 def _extra(text: str, job: Job, to: str | None, now: datetime) -> float:
     if to is not None:
         return 0.0
     if job.name == ANSWER:
-        return FACT if intents.asks_facts(text) else OWN if intents.is_question(text) else 0.0
+        return OWN if intents.is_question(text) else 0.0
     telling = [slot for slot in job.slots if slot.kind in ("date", "time", "datetime", "choice", "phone")]
     return OWN + PER_SLOT * len(read(telling, text, now).values)
 
@@ -142,17 +158,29 @@ def shared_words(text: str, documents: list[str]) -> list[float]:
 
 
 def _shared(text: str, documents: list[str]) -> list[float]:
-    """How much of what matters in the utterance each document holds, 0 to 1, rare words counting more."""
-    said = set(_content(text))
-    bags = [set(_content(document)) for document in documents]
+    """How much of what matters in the utterance each document holds, 0 to 1; rare words count more."""
+    bags = [set(_content(tokens(document))) for document in documents]
     common = Counter(word for bag in bags for word in bag)
+    said = set(_content(_joined(tokens(text), common)))
     weights = {word: 1.0 / (1.0 + math.log1p(common[word])) for word in said}
     total = sum(weights.values())
-    return [sum(weights[word] for word in said & bag) / total if total else 0.0 for bag in bags]
+    return [_share(weights, said & bag, bag) / total if total else 0.0 for bag in bags]
 
 
-def _content(text: str) -> list[str]:
-    return [_stem(word) for word in tokens(text) if word not in STOPWORDS]
+def _share(weights: Mapping[str, float], both: set[str], bag: set[str]) -> float:
+    return sum(weights[word] for word in both) * (0.7 + 0.3 * len(both) / len(bag)) if both else 0.0
+
+
+def _joined(words: list[str], known: Mapping[str, int]) -> list[str]:
+    """`hair cut` -> `haircut` where a document writes it so."""
+    pairs = [one + other for one, other in pairwise(words)]
+    found = [pair for pair in pairs if known.get(_stem(pair))]
+    parts = {part for one, other in pairwise(words) if one + other in found for part in (one, other)}
+    return [word for word in words if word not in parts] + found
+
+
+def _content(words: Sequence[str]) -> list[str]:
+    return [_stem(word) for word in words if word not in STOPWORDS and word not in NUMBERS and word.isalpha()]
 
 
 def _stem(word: str) -> str:

@@ -30,7 +30,7 @@ NOBODY_TO_REACH = "I'm sorry. There is nobody I can put you through to. Can I he
 GOODBYE = "Thank you for calling. Goodbye."
 HELLO = "Hello. How can I help?"
 WELCOME = "You're welcome. Is there anything else?"
-MOMENT = "One moment, please."
+AUTOMATED = "I'm an automated assistant."
 GO_ON = "Go on."
 
 
