@@ -90,13 +90,14 @@ def salvage(data: bytes) -> Request | None:
     """What is left of a request that does not parse: enough to answer it once, statelessly, or None for silence.
 
     Every Via parses (if need be only the topmost is left, without parameters); the other echoed headers are raw text,
-    safe to send back. The method is sure to be a token. Bytes that are no SIP request at all give None.
+    safe to send back. The method is sure to be a token. An ACK is never answered, so it gives None, as do bytes that
+    are no SIP request at all.
     """
     try:
         head, _ = _divide(data[:MAX_MESSAGE], strict=False)
         lines = _unfold(head, strict=False)
         method, rest = lines[0].split(" ", 1)
-        if not is_token(method) or not rest.rpartition(" ")[2].upper().startswith("SIP/"):
+        if method == "ACK" or not is_token(method) or not rest.rpartition(" ")[2].upper().startswith("SIP/"):
             return None
         echoed = [item for line in lines[1:] if (item := _readable(line)) is not None]
         hops = _hops([value for name, value in echoed if name == "Via"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 
@@ -165,6 +166,20 @@ def test_no_bytes_raise_anything_else(data: bytes) -> None:
     taken(data)
     taken(HEAD + b"c=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 0\r\na=" + data)
     taken(HEAD + b"m=audio " + data)
+
+
+def test_mutated_descriptions_are_read_or_refused_and_what_is_read_is_stable() -> None:
+    source = random.Random(8866)
+    for _ in range(1_500):
+        data = EXAMPLE
+        for _ in range(source.randint(1, 4)):
+            at, width = source.randrange(len(data)), source.choice((1, 1, 4, 20))
+            piece = source.choice(
+                (b"", bytes([source.randrange(256)]), b"=", b":", b" ", b"/", b"\r\n", b"\nm=", b"\nc=")
+            )
+            data = data[:at] + piece + data[at + width :] or b"v"
+        if not isinstance(taken(data), MalformedDescription):
+            assert parse(to_bytes(parse(data))) == parse(data)
 
 
 WORDS = st.from_regex(r"\A[A-Za-z0-9/\-]{1,10}\Z")

@@ -75,6 +75,12 @@ def test_the_strongest_known_challenge_is_picked_and_unknown_ones_are_passed_ove
     assert picked.algorithm == "SHA-256"
 
 
+def test_a_challenge_is_written_with_all_it_says() -> None:
+    challenge = Challenge("r", "n", "SHA-256", (), "o", stale=True)
+    assert str(challenge) == 'Digest realm="r", nonce="n", algorithm=SHA-256, opaque="o", stale=true'
+    assert Challenge.parse(str(challenge)) == challenge
+
+
 def test_an_algorithm_name_is_read_without_case() -> None:
     assert Challenge.parse('Digest realm="r", nonce="n", algorithm=md5').usable
 
@@ -98,6 +104,7 @@ def test_a_challenge_only_for_auth_int_is_not_usable() -> None:
         'Digest realm="r", nonce="n"x',
         'Digest realm="r, nonce=n',
         "Digest realm",
+        "Digest " + ", ".join(f"a{n}=1" for n in range(65)),
     ],
 )
 def test_a_broken_challenge_is_malformed(text: str) -> None:

@@ -47,7 +47,7 @@ def test_what_is_refused_says_with_which_status(name: str) -> None:
 def test_what_is_salvaged_from_a_refused_request_can_be_echoed(name: str) -> None:
     rescued = salvage(capture(name))
     if rescued is not None:
-        assert vias(rescued.headers.with_("Via", rescued.headers.all("Via")[0]))
+        assert vias(rescued.headers)
         assert to_bytes(rescued)
 
 

@@ -154,6 +154,11 @@ def test_an_empty_element_of_an_address_list_is_malformed() -> None:
         name_addrs(Headers((("Contact", "<sip:a@b>,,<sip:c@d>"),)), "Contact")
 
 
+def test_more_than_seventy_hops_are_malformed() -> None:
+    with pytest.raises(MalformedMessage):
+        vias(Headers((("Via", "SIP/2.0/UDP a"),) * 71))
+
+
 def test_a_token_list_drops_empty_elements() -> None:
     headers = Headers((("Supported", "timer, ,100rel,"), ("k", "replaces")))
     assert tokens(headers, "Supported") == ("timer", "100rel", "replaces")

@@ -133,6 +133,7 @@ SILENT = {
     "65507 line ends": b"\r\n" * 32_753,
     "65507 spaces": b" " * 65_500 + b"\r\n\r\n",
     "HTTP": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a broken ACK": b"ACK sip:a@b SIP/3.0\r\nVia: SIP/2.0/UDP a\r\n\r\n",
     "no Via": b"OPTIONS sip:a@b SIP/3.0\r\nTo: <sip:a@b>\r\n\r\n",
     "a Via nothing can be made of": b"OPTIONS sip:a@b SIP/3.0\r\nVia: ;;,\r\n\r\n",
 }
