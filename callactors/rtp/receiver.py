@@ -149,11 +149,13 @@ class Receiver:
 
     def _anchor(self, timestamp: int, size: int, now: float) -> None:
         """Let a packet of this timestamp end now, or begin where the audio so far ends."""
-        start = max(self.position(now) - size, 0, self._tail)
+        start = self.position(now) - size
+        if self._tail < 0:
+            self._tail = max(start, 0)  # what was spoken before the stream was opened is cut off
+        else:
+            start = max(start, self._tail)
         self._offset = start - timestamp
         self._quickest, self._watched, self._late_in_a_row = 1 << 30, 0, 0
-        if self._tail < 0:
-            self._tail = start
 
     def _audio(self, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
         place = timestamp + self._offset

@@ -1,0 +1,239 @@
+"""From packets to a gap-free timeline: loss, reordering, silence, restarts, clocks that differ."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callactors.audio.g711 import LAWS
+from callactors.rtp.events import AudioArrived
+from callactors.rtp.packet import RtpPacket
+from callactors.rtp.receiver import Receiver
+
+OPENED = 100.0
+SILENCE = b"\xff"
+
+
+class Wire:
+    """A receiver, a clock in 5 ms steps, and what came out."""
+
+    def __init__(self, size: int = 160) -> None:
+        self.receiver = Receiver(LAWS["pcmu"], 0, 101, OPENED)
+        self.size = size
+        self.batches: list[AudioArrived] = []
+        self.digits: list[str] = []
+        self._steps = 0
+
+    def packet(self, index: int, *, ssrc: int = 5, base: int = 0, jump: int = 0, kind: int = 0) -> RtpPacket:
+        payload = bytes([index % 100 + 1]) * self.size
+        sequence, timestamp = (base + index) & 0xFFFF, (base + index * self.size + jump) & 0xFFFFFFFF
+        return RtpPacket(kind, sequence, timestamp, ssrc, payload)
+
+    def run(self, deliveries: Iterable[tuple[float, RtpPacket]], until: float) -> None:
+        """Deliver each packet at its time; settle every 20 ms, as a stream's slot does."""
+        queue = sorted(deliveries, key=lambda item: item[0])
+        while self._steps * 0.005 < until - 1e-9:
+            self._steps += 1
+            now = OPENED + self._steps * 0.005
+            while queue and OPENED + queue[0][0] <= now + 1e-9:
+                self.digits += self.receiver.receive(queue.pop(0)[1], now)
+                self._collect(now)
+            if self._steps % 4 == 0:
+                self.digits += self.receiver.settle(now)
+                self._collect(now)
+
+    def _collect(self, now: float) -> None:
+        if self.receiver.ready:
+            self.batches.append(self.receiver.batch(now))
+
+    @property
+    def audio(self) -> bytes:
+        return b"".join(batch.audio for batch in self.batches)
+
+    def first(self, index: int) -> float:
+        """When, on the timeline, the audio of a packet begins, in seconds."""
+        return (self.batches[0].position + self.audio.index(bytes([index % 100 + 1]) * 40)) / 8000
+
+
+def gap_free(batches: list[AudioArrived]) -> bool:
+    return all(a.position + len(a.audio) == b.position for a, b in itertools.pairwise(batches))
+
+
+def steady(wire: Wire, count: int, start: float = 0.02, **how: int) -> list[tuple[float, RtpPacket]]:
+    step = wire.size / 8000
+    return [(start + index * step, wire.packet(index, **how)) for index in range(count)]
+
+
+@pytest.mark.parametrize("size", [80, 160, 240, 320, 480])
+def test_steady_packets_of_any_length_come_out_whole_and_in_time(size: int) -> None:
+    wire = Wire(size)
+    wire.run(steady(wire, 40, start=size / 8000), 40 * size / 8000)
+    assert gap_free(wire.batches)
+    assert wire.audio[: size * 3] == b"".join(wire.packet(index).payload for index in range(3))
+    assert all(len(batch.audio) >= 480 and batch.lost_ms == 0 for batch in wire.batches)
+
+
+def test_a_position_is_the_wall_clock_of_its_sound() -> None:
+    wire = Wire()
+    wire.run(steady(wire, 60, start=0.5), 1.6)
+    assert wire.first(30) == pytest.approx(0.5 + 30 * 0.02 - 0.02, abs=0.02)
+    assert wire.batches[0].first_rtp_at == pytest.approx(OPENED + 0.5)
+
+
+def test_sequence_numbers_and_timestamps_wrap() -> None:
+    wire = Wire()
+    deliveries = [
+        (
+            0.02 * (i + 1),
+            RtpPacket(0, (65530 + i) & 0xFFFF, (2**32 - 800 + i * 160) & 0xFFFFFFFF, 5, bytes([i + 1]) * 160),
+        )
+        for i in range(30)
+    ]
+    wire.run(deliveries, 0.62)
+    assert wire.audio == b"".join(bytes([i + 1]) * 160 for i in range(30))
+    assert wire.receiver.totals().lost == 0
+
+
+def test_two_packets_that_changed_places_are_put_right() -> None:
+    wire = Wire()
+    deliveries = steady(wire, 30)
+    deliveries[10], deliveries[11] = (deliveries[11][0], deliveries[10][1]), (deliveries[10][0], deliveries[11][1])
+    wire.run(deliveries, 0.6)
+    assert wire.audio[9 * 160 : 13 * 160] == b"".join(wire.packet(index).payload for index in (9, 10, 11, 12))
+    assert (wire.receiver.totals().late, wire.receiver.totals().lost) == (0, 0)
+
+
+def test_a_lost_packet_is_concealed_by_its_fading_neighbour_and_counted() -> None:
+    wire = Wire()
+    deliveries = steady(wire, 30)
+    del deliveries[10]
+    wire.run(deliveries, 0.62)
+    repeated = wire.packet(9).payload.translate(LAWS["pcmu"].fades[0])
+    assert wire.audio[9 * 160 : 12 * 160] == wire.packet(9).payload + repeated + wire.packet(11).payload
+    assert sum(batch.lost_ms for batch in wire.batches) == 20
+    assert wire.receiver.totals().lost == 1
+
+
+def test_a_long_loss_fades_to_silence_and_the_timeline_stays_true() -> None:
+    wire = Wire()
+    deliveries = steady(wire, 60)
+    del deliveries[10:30]
+    wire.run(deliveries, 1.2)
+    assert gap_free(wire.batches)
+    assert wire.first(30) == pytest.approx(0.62 - 0.02, abs=0.02)
+    assert SILENCE * 1600 in wire.audio
+
+
+def test_a_packet_that_comes_too_late_is_dropped_and_counted() -> None:
+    wire = Wire()
+    deliveries = steady(wire, 30)
+    deliveries[10] = (0.5, deliveries[10][1])
+    wire.run(deliveries, 0.62)
+    assert wire.packet(10).payload not in wire.audio
+    assert wire.receiver.totals().late == 1
+    assert gap_free(wire.batches)
+
+
+def test_silence_that_was_not_sent_is_filled() -> None:
+    wire = Wire()
+    deliveries = steady(wire, 10) + [(time + 1.0, self) for time, self in _after_pause(wire, 10, 8000)]
+    wire.run(deliveries, 1.6)
+    assert gap_free(wire.batches)
+    assert wire.first(10) == pytest.approx(0.02 + 0.2 + 1.0 - 0.02, abs=0.02)
+    assert sum(batch.lost_ms for batch in wire.batches) == 0
+
+
+def _after_pause(wire: Wire, first: int, jump: int) -> list[tuple[float, RtpPacket]]:
+    return [(0.02 * (index + 1), wire.packet(index, jump=jump)) for index in range(first, first + 10)]
+
+
+def test_silence_goes_on_when_nothing_comes_at_all() -> None:
+    wire = Wire()
+    wire.run(steady(wire, 10), 5.0)
+    assert gap_free(wire.batches)
+    assert len(wire.audio) / 8000 == pytest.approx(5.0, abs=0.2)
+
+
+def test_timestamps_that_jump_are_anchored_anew() -> None:
+    wire = Wire()
+    deliveries = steady(wire, 10) + _after_pause(wire, 10, 500_000)
+    wire.run(deliveries, 0.45)
+    assert gap_free(wire.batches)
+    assert wire.first(12) == pytest.approx(0.24, abs=0.021)
+
+
+@pytest.mark.parametrize("step", [0.0196, 0.0204])
+def test_a_clock_that_runs_off_by_two_percent_is_followed(step: float) -> None:
+    wire = Wire()
+    wire.run([(0.02 + index * step, wire.packet(index)) for index in range(500)], 0.02 + 499 * step)
+    ends = wire.batches[-1].position + len(wire.batches[-1].audio)
+    assert ends / 8000 == pytest.approx(wire.batches[-1].at - OPENED, abs=0.045)
+    assert gap_free(wire.batches)
+
+
+def test_another_source_is_not_heard_while_the_first_talks() -> None:
+    wire = Wire()
+    spoof = [(0.1 + index * 0.02, wire.packet(index + 50, ssrc=66)) for index in range(10)]
+    wire.run(steady(wire, 30) + spoof, 0.62)
+    assert not any(wire.packet(index).payload in wire.audio for index in range(50, 60))
+    assert wire.receiver.totals().foreign == 10
+
+
+def test_another_source_is_heard_once_the_first_is_silent() -> None:
+    wire = Wire()
+    new = [(0.6 + index * 0.02, wire.packet(index + 50, ssrc=66, base=4000)) for index in range(20)]
+    wire.run(steady(wire, 10) + new, 1.1)
+    assert wire.first(54) == pytest.approx(0.66, abs=0.021)
+    assert wire.receiver.totals().sources == 2
+
+
+def test_after_a_re_offer_another_source_is_heard_at_once() -> None:
+    wire = Wire()
+    wire.run(steady(wire, 10), 0.2)
+    wire.receiver.agree(LAWS["pcmu"], 0, 101, OPENED + 0.2)
+    wire.run([(0.22, wire.packet(50, ssrc=66)), (0.24, wire.packet(51, ssrc=66))], 0.4)
+    assert wire.packet(50).payload in wire.audio
+
+
+def test_sequence_numbers_that_start_over_are_believed_when_two_agree() -> None:
+    wire = Wire()
+    wire.run(steady(wire, 10) + steady(wire, 10, start=0.22, base=30_000), 0.5)
+    assert wire.receiver.totals().sources == 2
+    assert gap_free(wire.batches)
+
+
+def test_payload_types_nobody_agreed_on_are_counted_and_not_heard() -> None:
+    wire = Wire()
+    wire.run([*steady(wire, 5), (0.1, wire.packet(5, kind=9))], 0.3)
+    assert wire.receiver.totals().unknown == 1
+    assert wire.packet(5).payload not in wire.audio
+
+
+def test_even_pacing_has_no_jitter_and_uneven_pacing_has() -> None:
+    even, uneven = Wire(), Wire()
+    even.run(steady(even, 100), 2.0)
+    uneven.run([(time + 0.01 * (index % 2), packet) for index, (time, packet) in enumerate(steady(uneven, 100))], 2.1)
+    assert even.receiver.source is not None
+    assert uneven.receiver.source is not None
+    assert even.receiver.source.jitter == pytest.approx(0, abs=0.01)
+    assert uneven.receiver.source.jitter / 8 == pytest.approx(10, abs=0.2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 60), st.floats(0, 0.3), st.booleans()), max_size=60))
+def test_whatever_happens_on_the_way_the_timeline_has_no_gap(moved: list[tuple[int, float, bool]]) -> None:
+    wire = Wire()
+    deliveries = steady(wire, 60)
+    for index, delay, twice in moved:
+        if index < len(deliveries):
+            time, packet = deliveries[index]
+            deliveries[index] = (time + delay, packet)
+            deliveries += [(time, packet)] if twice else []
+    wire.run(deliveries, 1.6)
+    assert gap_free(wire.batches)
+    end = wire.batches[-1].position + len(wire.batches[-1].audio)
+    assert 1.35 <= end / 8000 <= 1.6
