@@ -30,11 +30,19 @@ def hold(folder: Path, node: str) -> NodeLock:
     path = folder / "node.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.read(descriptor, 200).decode("utf-8", "replace").strip() or "an unknown process"
+        _take(descriptor, path)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} (node {node})\n".encode(), 0)
+    except (OSError, NodeBusy):
         os.close(descriptor)
-        raise NodeBusy(f"{path} is held by {holder}; stop it, or start this one with another --data DIR") from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"process {os.getpid()} (node {node})\n".encode(), 0)
+        raise
     return NodeLock(path, descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 200).decode("utf-8", "replace").strip() or "an unknown process"
+        remedy = "stop it, or start this one with another --data DIR"
+        raise NodeBusy(f"{path} is held by {holder}; {remedy}") from None

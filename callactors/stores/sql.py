@@ -35,10 +35,12 @@ class Engines:
 
 
 def open_engines(url: str, tables: MetaData) -> Engines:
-    """Both engines, with `tables` created where absent. Raises SQLAlchemyError, OSError."""
+    """Both engines, with `tables` created where absent. Raises SQLAlchemyError, OSError, ValueError."""
     parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise ValueError("stores.url must name a file: a database in memory is another one for each connection")
+        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     # ours: SQLite may only be shared by threads that take turns, and the pool makes them
     options: dict[str, Any] = {"check_same_thread": False} if parsed.get_backend_name() == "sqlite" else {}
     writer = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=WAIT, connect_args=options)
