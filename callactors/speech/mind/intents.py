@@ -30,6 +30,7 @@ FACTS = re.compile(
     r"do you (?:do|have|offer|take|accept))\b"
 )
 ROOM = re.compile(r"\b(?:free|available|availability|appointments?|slots?|book|booking|anything|something|come in)\b")
+LOOK = re.compile(r"\b(?:free|available|availability|have|got|options|openings|possible|times|earliest|soonest|left)\b")
 MACHINE = re.compile(
     r"\b(?:are you|is this|am i (?:talking|speaking) (?:to|with)) (?:an? |the )?"
     r"(?:real |actual |live )?(?:robot|bot|machine|computer|human|person|ai|automated|recording|real)\b"
@@ -98,6 +99,11 @@ def is_question(text: str) -> bool:
     if not words:
         return False
     return words[0].split("'")[0] in WH or words[0] in MODAL or text.rstrip().endswith("?")
+
+
+def asks_room(text: str) -> bool:
+    """What there is to choose from: `what do you have`, `when is the earliest`."""
+    return is_question(text) and bool(LOOK.search(" ".join(tokens(text))))
 
 
 def asks_facts(text: str) -> bool:

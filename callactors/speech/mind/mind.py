@@ -144,7 +144,7 @@ class Mind:
             self._state.misses = 0
             return [Say(small)]
         picked = self._pick(text)
-        return self._begin(picked, text) if picked else self._miss()
+        return self._begin(picked, text) if picked else self._miss(text)
 
     def _small_talk(self, text: str) -> str:
         if intents.is_thanks(text):
@@ -171,7 +171,20 @@ class Mind:
         if reading.pieces:
             self._state.learn({}, reading.pieces)
             return [Say(wording.GO_ON if asked and asked.kind == "phone" else self._next_question())]
-        return self._elsewhere(text) or self._miss()
+        return self._look(text) or self._elsewhere(text) or self._miss(text)
+
+    def _look(self, text: str) -> list[Act]:
+        """`What do you have?` while a day or time is asked for: the tool that finds it, with what is known so far."""
+        asked = self._asked()
+        if asked is None or asked.kind not in ("date", "time", "datetime") or not intents.asks_room(text):
+            return []
+        known = set(self._state.values)
+        finders = [job for job in self._jobs if READS.match(job.name) and job.name != ANSWER]
+        finder = next((job for job in finders if known & {slot.name for slot in job.slots}), None)
+        if finder is None or finder is self._state.job:
+            return []
+        self._state.begin(finder)
+        return self._advance()
 
     def _confirming(self, text: str) -> list[Act]:
         changes = self._changes(text)
@@ -180,14 +193,14 @@ class Mind:
             return self._advance()
         if intents.is_yes(text):
             return self._run()
-        return self._objection(text) or self._elsewhere(text) or self._miss()
+        return self._objection(text) or self._elsewhere(text) or self._miss(text)
 
     def _changing(self, text: str) -> list[Act]:
         changes = self._changes(text, guess=True)
         if changes:
             self._state.learn(changes, {})
             return self._advance()
-        return self._objection(text, whole=False) or self._elsewhere(text) or self._miss()
+        return self._objection(text, whole=False) or self._elsewhere(text) or self._miss(text)
 
     def _objection(self, text: str, whole: bool = True) -> list[Act]:
         """`The name is wrong`: ask for it again. A plain no: ask what."""
@@ -314,7 +327,9 @@ class Mind:
     def _pick(self, text: str, hand_over: bool = True) -> Pick | None:
         return pick(text, self._jobs, self._rank, self._now(), hand_over=hand_over)
 
-    def _miss(self) -> list[Act]:
+    def _miss(self, text: str) -> list[Act]:
+        if intents.is_hello(text) or intents.is_thanks(text):
+            return [Say(self._question())]
         self._state.misses += 1
         if self._state.misses >= MOST_MISSES and self._job(TRANSFER):
             return self._transfer("", wording.GIVING_UP)

@@ -18,13 +18,13 @@ from typing import Any
 import attrs
 
 from callactors.speech.mind import intents
-from callactors.speech.mind.slots import Slot, read, slots_of
+from callactors.speech.mind.slots import PERSONAL, Slot, read, slots_of
 from callactors.speech.mind.words import STOPWORDS, TENS, UNITS, tokens
 
 Rank = Callable[[str, list[str]], list[float]]
 
 HAND_OVER, TRANSFER, ANSWER, END = "hand_over", "transfer_to_human", "answer_question", "end_call"
-NUMBERS = frozenset((*UNITS, *TENS, "am", "pm", "oclock"))
+IGNORED = STOPWORDS | {*UNITS, *TENS, "am", "pm", "oclock", "name", "phone", "number"}  # never what a wish is about
 EXAMPLES = re.compile(r"callers say:", re.IGNORECASE)
 PER_SLOT = 0.12
 OWN = 0.05  # for one's own tool over a colleague
@@ -125,7 +125,7 @@ def colleagues(job: Job) -> dict[str, list[str]]:
 
 
 def _documents(job: Job) -> list[str]:
-    parameters = " ".join(f"{slot.name} {' '.join(slot.choices)}" for slot in job.slots)
+    parameters = " ".join(f"{slot.name} {' '.join(slot.choices)}" for slot in job.slots if slot.kind not in PERSONAL)
     documents = _sentences(job.name.replace("_", " "), job.description)
     return [f"{documents[0]} {parameters}", *documents[1:]]
 
@@ -143,7 +143,7 @@ def _extra(text: str, job: Job, to: str | None, now: datetime) -> float:
         return 0.0
     if job.name == ANSWER:
         return OWN if intents.is_question(text) else 0.0
-    telling = [slot for slot in job.slots if slot.kind in ("date", "time", "datetime", "choice", "phone")]
+    telling = [slot for slot in job.slots if slot.kind in ("date", "time", "datetime", "choice")]
     return OWN + PER_SLOT * len(read(telling, text, now).values)
 
 
@@ -180,7 +180,7 @@ def _joined(words: list[str], known: Mapping[str, int]) -> list[str]:
 
 
 def _content(words: Sequence[str]) -> list[str]:
-    return [_stem(word) for word in words if word not in STOPWORDS and word not in NUMBERS and word.isalpha()]
+    return [_stem(word) for word in words if word not in IGNORED and word.isalpha()]
 
 
 def _stem(word: str) -> str:

@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 from datetime import time
 
-from callactors.speech.mind.words import UNITS, Found, cardinal
+from callactors.speech.mind.words import ORDINALS, UNITS, Found, cardinal
 
 BEFORE = frozenset(("at", "around", "about", "by", "until", "till"))
+POINTING = frozenset(("the", "that", "this", "which", "last", "other", "another", "earlier", "later"))
 PARTS = {"morning": "am", "afternoon": "pm", "evening": "pm", "tonight": "pm", "night": "pm"}
 OPENS = 8  # the earliest bare hour taken as before noon
 SPOKEN_ZERO = frozenset(("oh", "o", "zero"))
@@ -64,7 +65,7 @@ def _clock(words: Sequence[str], at: int, expected: bool) -> Found[time] | None:
     if run and (announced or _marked(words, at + 1)):
         return _resolved(words, at, at + 1, int(run[1]), int(run[2]))
     hour = cardinal(words, at)
-    if hour is None or hour.value > 23:
+    if hour is None or hour.value > 23 or _pointing(words, at):
         return None
     minutes = _minutes(words, hour.end)
     if minutes and (announced or _marked(words, minutes.end)):
@@ -72,6 +73,11 @@ def _clock(words: Sequence[str], at: int, expected: bool) -> Found[time] | None:
     if _marked(words, hour.end) or announced:
         return _resolved(words, at, hour.end, hour.value, 0)
     return None
+
+
+def _pointing(words: Sequence[str], at: int) -> bool:
+    """`the second one`, `that one`: not a time."""
+    return words[at] == "one" and at > 0 and (words[at - 1] in ORDINALS or words[at - 1] in POINTING)
 
 
 def _minutes(words: Sequence[str], at: int) -> Found[int] | None:
