@@ -25,7 +25,6 @@ from callactors.actors.messages import (
     LegEnded,
     Message,
     ModelLost,
-    ModelTakes,
     ToolRequested,
 )
 from callactors.actors.recorder import Recorder
@@ -40,7 +39,8 @@ from callactors.calls.playbook import Playbook
 from callactors.calls.record import CallRecord
 from callactors.calls.voice import Cached, Voice
 from callactors.config.schema import Answer, Timers
-from callactors.errors import CallactorsError, LedgerBroken
+from callactors.errors import LedgerBroken
+from callactors.realtime.events import ClientEvent
 from callactors.routing.cause import Cause, q850
 
 log = structlog.get_logger(__name__)
@@ -100,7 +100,6 @@ class Call:
             desk=self.boxes.desk,
             to_tools=self.boxes.tools,
             to_handoff=self.boxes.handoff,
-            to_transcoder=self.boxes.voice,
             patience=Patience(self.playbook.scenario.silence),
             tell=self.terms.tell,
             spawn=self._spawn,
@@ -225,11 +224,11 @@ class Call:
     async def _models(self) -> None:
         """One session after the other, in the configured order: the first is tried twice, a fatal one never again."""
         number = 0
+        replay: tuple[ClientEvent, ...] = ()
         for line in self.terms.models:
             for _ in range(2):
                 number += 1
-                lost = await contain("model", lambda line=line, n=number: self._session(line, n), self._model_crashed)
-                self.conductor.session_closed()
+                lost, replay = await self._model_scope(line, number, replay)
                 self.record.event("model_lost", model=line.name, code=lost.code)
                 self.terms.tell("model_lost", model=line.name, code=lost.code)
                 if lost.fatal:
@@ -238,26 +237,31 @@ class Call:
                     self.conductor.say(self.conductor.phrases.holding)
         self.conductor.model_exhausted()
 
-    async def _session(self, line: ModelLine, number: int) -> ModelLost:
-        """A model session in a nursery of its own; returns how it was lost, for it never ends otherwise."""
+    async def _model_scope(
+        self, line: ModelLine, number: int, replay: tuple[ClientEvent, ...]
+    ) -> tuple[ModelLost, tuple[ClientEvent, ...]]:
+        """A model session in a nursery of its own; returns how it was lost, and the conversation so far."""
         mailbox: Mailbox[Message] = Mailbox(DESK)
-        wiring = Wiring(
-            session=number,
-            caller_audio=self.boxes.to_model,
-            mailbox=mailbox,
-            voice=self.boxes.voice,
-            desk=self.boxes.desk,
-        )
+        boxes = self.boxes
+        wiring = Wiring(number, boxes.to_model, mailbox, boxes.voice, boxes.desk)
         format_ = line.format_for(self.leg.format)
-        session = line.session(wiring, format_, self.conductor.specialist, self.language, self.conductor.turns)
+        session = line.session(wiring, format_, self.conductor.specialist, self.language, replay)
         self.conductor.session_opened(number, mailbox)
-        self.boxes.voice.offer(ModelTakes(at=trio.current_time(), session=number, format=format_))
-        return await session.run()
+
+        async def live() -> ModelLost:
+            await session.run()
+            return await self.conductor.lost.receive()
+
+        try:
+            lost = await contain("model", live, self._model_crashed)
+        finally:
+            self.conductor.session_closed()
+            for turn in session.unfinished():
+                self.conductor.decide(turn)
+        return lost, session.so_far()
 
     def _model_crashed(self, error: Exception) -> ModelLost:
-        code = getattr(error, "code", type(error).__name__)
-        fatal = getattr(error, "fatal", not isinstance(error, CallactorsError))
-        return ModelLost(at=trio.current_time(), session=self.conductor.session, code=str(code), fatal=bool(fatal))
+        return ModelLost(at=trio.current_time(), session=self.conductor.session, code=type(error).__name__, fatal=False)
 
     # -- the clocks ----------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from callactors.actors.messages import (
     HeldByPeer,
     LegEnded,
     Message,
+    ModelLost,
     ModelReady,
     ModelStumbled,
     ModelUsed,
@@ -33,7 +34,6 @@ from callactors.actors.messages import (
     PlayoutOverflowed,
     RtpWentSilent,
     SpeakPhrase,
-    StopSpeaking,
     SwapAgent,
     ToolFinished,
     ToolRequested,
@@ -69,7 +69,6 @@ class Conductor:
     desk: Mailbox[Message]
     to_tools: Mailbox[ToolRequested]
     to_handoff: Mailbox[Message]
-    to_transcoder: Mailbox[Message]
     patience: Patience
     tell: Tell
     spawn: Spawn
@@ -77,6 +76,7 @@ class Conductor:
     session: int = 0
     to_session: Mailbox[Message] | None = None
     ready: trio.Event = attrs.field(factory=trio.Event)
+    lost: Mailbox[ModelLost] = attrs.field(factory=lambda: Mailbox(8))
     turns: list[TurnEnded] = attrs.field(factory=list)
     answered: bool = False
     model_gone: bool = False
@@ -143,9 +143,6 @@ class Conductor:
             case SpeakPhrase():
                 self.voice.say(message.utterance, message.text)
                 self._release_unsaid(message.utterance)
-            case StopSpeaking():
-                self.patience.caller_began(message.at)
-                self.to_transcoder.offer(message)
             case AgentStarted():
                 self.patience.agent_began()
                 self._to_model(message)
@@ -163,6 +160,8 @@ class Conductor:
         match message:
             case ModelReady():
                 self._model_ready(message)
+            case ModelLost():
+                self.lost.offer(message)
             case DigitPressed():
                 self._digit(message)
             case HeldByPeer():
@@ -211,6 +210,7 @@ class Conductor:
         self._to_model(message)
 
     def _cut_off(self, message: AgentCutOff) -> None:
+        self.patience.caller_began(message.at)
         self._spoke_next.set()
         for utterance in self.voice.cut_off():
             self._release(utterance, message.ms if utterance == message.utterance else 0)

@@ -61,10 +61,7 @@ def load(
     model_dir: Path | None = None,
 ) -> Config:
     """The configuration with the command line's options. Raises ConfigError."""
-    if file is None:
-        config = configuration.default()
-    else:
-        config = configuration.load(read(file), shown(file), os.environ)
+    config = configuration.default() if file is None else configuration.load(read(file), shown(file), os.environ)
     return configuration.override(
         config,
         sip=sip,
@@ -79,13 +76,14 @@ def start(config: Config, agents: Path | None) -> int:
     """Run until a signal; the exit code."""
     configure()
     raise_descriptor_limit()
+    problems: list[BaseException] = []
     try:
         trio.run(_serve, config, agents)
-    except* (CallactorsError, OSError) as problems:
-        for line in {str(problem) for problem in _leaves(problems)}:
-            typer.echo(line, err=True)
-        return 1
-    return 0
+    except* (CallactorsError, OSError) as group:
+        problems = _leaves(group)
+    for line in {str(problem) for problem in problems}:
+        typer.echo(line, err=True)
+    return 1 if problems else 0
 
 
 async def _serve(config: Config, agents: Path | None) -> None:

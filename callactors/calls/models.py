@@ -1,0 +1,99 @@
+"""The models a call may talk to, in order: each a line that opens sessions. A model is data here, not a subclass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from callactors.actors.cascade import Cascade
+from callactors.actors.mailbox import Mailbox
+from callactors.actors.messages import CallerAudio, Message
+from callactors.actors.model_connection import Connect, in_process
+from callactors.actors.model_connection import over_websocket as connect_over_websocket
+from callactors.actors.realtime_session import RealtimeSession
+from callactors.audio.format import AudioFormat
+from callactors.calls.playbook import Specialist
+from callactors.config.schema import EmbeddedModel, RealtimeModel
+from callactors.realtime.dialects import BETA, GA
+from callactors.realtime.events import ClientEvent, ServerEvent
+from callactors.realtime.session import Profile
+from callactors.speech.brain import Brain
+
+
+@attrs.frozen
+class Wiring:
+    """The mailboxes of one session."""
+
+    session: int
+    caller_audio: Mailbox[CallerAudio]
+    mailbox: Mailbox[Message]
+    voice: Mailbox[Message]
+    desk: Mailbox[Message]
+
+
+@attrs.frozen
+class ModelLine:
+    """One configured model. `concurrent` counts callers who have spoken; None is no limit."""
+
+    name: str
+    connect: Connect
+    format_for: Callable[[AudioFormat], AudioFormat]
+    model: str | None = None
+    voice: str | None = None
+    concurrent: int | None = None
+
+    def session(
+        self,
+        wiring: Wiring,
+        format: AudioFormat,
+        specialist: Specialist,
+        language: str,
+        replay: tuple[ClientEvent, ...] = (),
+    ) -> RealtimeSession:
+        """A session with this model, for the specialist who speaks first."""
+        profile = Profile(
+            instructions=specialist.instructions,
+            format=format,
+            tools=specialist.schemas(),
+            voice=self.voice,
+            model=self.model,
+            language=language,
+        )
+        return RealtimeSession(
+            connect=self.connect,
+            session=wiring.session,
+            caller_audio=wiring.caller_audio,
+            mailbox=wiring.mailbox,
+            voice=wiring.voice,
+            desk=wiring.desk,
+            profile=profile,
+            replay=replay,
+        )
+
+
+def over_websocket(name: str, settings: RealtimeModel) -> ModelLine:
+    """A Realtime server: OpenAI, Azure, a compatible one, or our own `realtime`."""
+    connect = connect_over_websocket(
+        settings.url,
+        model=settings.model,
+        key=settings.key.reveal() if settings.key else None,
+        ca=settings.ca,
+        dialect=BETA if settings.dialect == "beta" else GA,
+    )
+    formats = {
+        "auto": lambda leg: leg,  # G.711 goes through untouched
+        "pcm16": lambda leg: AudioFormat.PCM16,
+        "pcmu": lambda leg: AudioFormat.PCMU,
+        "pcma": lambda leg: AudioFormat.PCMA,
+    }
+    return ModelLine(name, connect, formats[settings.audio], settings.model, settings.voice)
+
+
+def embedded(name: str, settings: EmbeddedModel, brain: Brain) -> ModelLine:
+    """Our own cascade, in this process: G.711 in and out."""
+
+    async def run(requests: Mailbox[ClientEvent], replies: Mailbox[ServerEvent]) -> None:
+        await Cascade(requests, replies, brain).run()
+
+    return ModelLine(name, in_process(run), lambda leg: leg, concurrent=settings.concurrent)
