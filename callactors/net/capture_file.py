@@ -2,7 +2,7 @@
 
 - `tap` only appends to a bounded queue: redaction, formatting and writing happen in a thread, off the hot path.
 - A queue that is full or a disk that fails costs messages of the capture, counted, and never a call.
-- Rotation by size: `sip-capture.txt`, then `.1` (newest) to `.N`. Readable by the owner alone.
+- Rotation by size: the file itself, then `.1` (newest) to `.N` beside it. Readable by the owner alone.
 """
 
 from __future__ import annotations

@@ -83,3 +83,14 @@ def test_any_value_becomes_one_printable_bounded_word(value: object) -> None:
     text = log.safe(value)
     assert text.isprintable()
     assert len(text) < 2500
+
+
+def test_without_configure_the_log_goes_to_stderr_and_leaves_stdout_to_programs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    structlog.reset_defaults()
+    log.call_event("c1", "call_closed", cause="completed")
+    structlog.reset_defaults()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "call_closed call=c1 cause=completed" in printed.err
