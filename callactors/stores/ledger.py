@@ -184,8 +184,8 @@ class Ledger:
         return await self._read(lambda db: ledger_orphans.find(db, self.node, self.boot, _epoch_ms()))
 
     async def close_orphans(self, orphans: Sequence[Orphan]) -> int:
-        """Close those of them still open, cause killed; returns how many."""
-        return await self._read(lambda db: ledger_orphans.close(db, orphans, _epoch_ms()))
+        """Close those of them still orphans, cause killed; returns how many."""
+        return await self._read(lambda db: ledger_orphans.close(db, orphans, self.node, _epoch_ms()))
 
     async def earlier_run(self, call: str, tool: str, arguments: str | bytes) -> tuple[str, str | None] | None:
         """(state, output) of this call's last run of a tool with these arguments: the model asked again."""
@@ -297,8 +297,9 @@ class Ledger:
         except OSError as error:
             raise LedgerBroken(self._remedy(error)) from error
         try:
+            self.path.touch(mode=0o600)  # who called, and what they said, is nobody else's to read
             self._connection = _connect(self.path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             lock.release()
             raise LedgerBroken(self._remedy(error)) from error
         except LedgerBroken:

@@ -22,13 +22,14 @@ _OPEN = """SELECT id, node, boot, started, answered FROM calls WHERE ended IS NU
 _FACTS = DialogFacts.__struct_fields__
 _DIALOGS = f"""SELECT {", ".join(_FACTS)} FROM attempts
   WHERE call = ? AND answered IS NOT NULL AND ended IS NULL AND sip_call_id IS NOT NULL ORDER BY n"""
+_STILL = """id = :call AND boot = :boot AND ended IS NULL
+  AND (node = :node OR lease_until < :now - :grace)"""  # another node's call may have been renewed since we looked
 _CLOSE = (
-    "UPDATE attempts SET ended = :now WHERE call = :call AND ended IS NULL AND :call IN"
-    " (SELECT id FROM calls WHERE id = :call AND boot = :boot AND ended IS NULL)",
-    "UPDATE tool_runs SET state = 'lost' WHERE call = :call AND state = 'started' AND :call IN"
-    " (SELECT id FROM calls WHERE id = :call AND boot = :boot AND ended IS NULL)",
-    "UPDATE calls SET ended = :now, cause = :cause, ended_by = 'us' WHERE id = :call AND boot = :boot"
-    " AND ended IS NULL",
+    "UPDATE attempts SET ended = :now WHERE call = :call AND ended IS NULL"
+    f" AND EXISTS (SELECT 1 FROM calls WHERE {_STILL})",
+    "UPDATE tool_runs SET state = 'lost' WHERE call = :call AND state = 'started'"
+    f" AND EXISTS (SELECT 1 FROM calls WHERE {_STILL})",
+    f"UPDATE calls SET ended = :now, cause = :cause, ended_by = 'us' WHERE {_STILL}",
 )
 
 
@@ -64,11 +65,11 @@ def _facts(row: Sequence[object]) -> DialogFacts:
     return msgspec.convert(fields, DialogFacts)
 
 
-def close(connection: sqlite3.Connection, orphans: Sequence[Orphan], now: int) -> int:
-    """Close these, and only those still open, with cause killed; returns how many. One transaction."""
+def close(connection: sqlite3.Connection, orphans: Sequence[Orphan], node: str, now: int) -> int:
+    """Close these, and only those still orphans, with cause killed; returns how many. One transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        closed = sum(_close_one(connection, orphan, now) for orphan in orphans)
+        closed = sum(_close_one(connection, orphan, node, now) for orphan in orphans)
         connection.execute("COMMIT")
     except BaseException:  # half a clean-up must not stay, whatever interrupted it
         connection.execute("ROLLBACK")
@@ -76,6 +77,7 @@ def close(connection: sqlite3.Connection, orphans: Sequence[Orphan], now: int) -
     return closed
 
 
-def _close_one(connection: sqlite3.Connection, orphan: Orphan, now: int) -> int:
-    bound = {"call": orphan.call, "boot": orphan.boot, "now": now, "cause": Cause.KILLED.value}
+def _close_one(connection: sqlite3.Connection, orphan: Orphan, node: str, now: int) -> int:
+    bound = {"call": orphan.call, "boot": orphan.boot, "node": node, "now": now, "grace": GRACE}
+    bound |= {"cause": Cause.KILLED.value}
     return [connection.execute(statement, bound).rowcount for statement in _CLOSE][-1]

@@ -40,7 +40,9 @@ def open_engines(url: str, tables: MetaData) -> Engines:
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
             raise ValueError("stores.url must name a file: a database in memory is another one for each connection")
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        file = Path(str(parsed.database))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # customers' names and numbers
     # ours: SQLite may only be shared by threads that take turns, and the pool makes them
     options: dict[str, Any] = {"check_same_thread": False} if parsed.get_backend_name() == "sqlite" else {}
     writer = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=WAIT, connect_args=options)

@@ -223,12 +223,14 @@ async def test_text_that_is_no_unicode_is_stored_not_fatal(tmp_path: Path) -> No
         assert rows_of(ledger.path, "SELECT heard FROM turns") == [("a?b\x00c",)]
 
 
-async def test_a_second_process_on_the_same_data_is_told_who_has_it(tmp_path: Path) -> None:
+async def test_a_second_process_on_the_same_data_is_told_who_has_it_and_no_other_user_may_read_it(
+    tmp_path: Path,
+) -> None:
     async with open_ledger(tmp_path / "ledger.db", "a1"):
         with pytest.raises(NodeBusy, match=r"process \d+ \(node a1\); stop it, or .*--data DIR"):
             await Ledger(tmp_path / "ledger.db", "a1").open()
-    async with open_ledger(tmp_path / "ledger.db", "a1"):
-        pass
+    async with open_ledger(tmp_path / "ledger.db", "a1") as ledger:
+        assert ledger.path.stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_file_that_is_no_ledger_is_refused_and_the_folder_is_free_again(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from callactors.errors import NodeBusy
 from callactors.routing.cause import Cause
 from callactors.sip.dialog import DialogFacts
 from callactors.stores.ledger import Ledger, open_ledger
-from callactors.stores.ledger_orphans import GRACE
+from callactors.stores.ledger_orphans import GRACE, Orphan
 from callactors.stores.ledger_rows import AttemptRow, CallClosed, CallOpened, ToolRunRow
 
 FACTS = DialogFacts(
@@ -158,3 +158,11 @@ async def test_an_orphan_that_ended_meanwhile_is_left_as_it_ended(tmp_path: Path
         await ledger.durable(CallClosed(call="c1", ended=5, cause=Cause.CALLER_HUNG_UP, ended_by="far_end"))
         assert await ledger.close_orphans(orphans) == 0
     assert states(tmp_path / "ledger.db") == {"c1": "caller_hung_up"}
+
+
+async def test_another_nodes_call_whose_lease_was_renewed_since_is_left_alone(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path / "ledger.db", "b2") as theirs:
+        await theirs.durable(opened("theirs"))
+        boot = theirs.boot
+    async with open_ledger(tmp_path / "ledger.db", "a1") as ledger:
+        assert await ledger.close_orphans([Orphan("theirs", "b2", boot, 1000, None, ())]) == 0
