@@ -30,7 +30,11 @@ FACTS = re.compile(
     r"do you (?:do|have|offer|take|accept))\b"
 )
 ROOM = re.compile(r"\b(?:free|available|availability|appointments?|slots?|book|booking|anything|something|come in)\b")
-LOOK = re.compile(r"\b(?:free|available|availability|have|got|options|openings|possible|times|earliest|soonest|left)\b")
+LOOK = re.compile(
+    r"\b(?:what (?:times? )?(?:do you have|have you got|is there)$|(?:anything|something) (?:else|in|on|earlier|later)|"
+    r"what (?:do you have|have you got) (?:in|on|free|left|tomorrow|today)|free|available|availability|options|"
+    r"openings|what times|which times|earliest|soonest)\b"
+)
 MACHINE = re.compile(
     r"\b(?:are you|is this|am i (?:talking|speaking) (?:to|with)) (?:an? |the )?"
     r"(?:real |actual |live )?(?:robot|bot|machine|computer|human|person|ai|automated|recording|real)\b"

@@ -161,6 +161,9 @@ class Mind:
         offered = self._from_offers(text)
         reading = self._read(text, asked.name if asked else None)
         values = {**offered, **reading.values}
+        looked = [] if values else self._look(text)
+        if looked:
+            return looked
         if intents.asks_facts(text) and (not values or asked is None or asked.name not in values):
             facts = self._use_answer(text)
             if facts:
@@ -171,7 +174,7 @@ class Mind:
         if reading.pieces:
             self._state.learn({}, reading.pieces)
             return [Say(wording.GO_ON if asked and asked.kind == "phone" else self._next_question())]
-        return self._look(text) or self._elsewhere(text) or self._miss(text)
+        return self._elsewhere(text) or self._miss(text)
 
     def _look(self, text: str) -> list[Act]:
         """`What do you have?` while a day or time is asked for: the tool that finds it, with what is known so far."""
@@ -184,6 +187,7 @@ class Mind:
         if finder is None or finder is self._state.job:
             return []
         self._state.begin(finder)
+        self._state.learn(self._read(text, None).values, {})
         return self._advance()
 
     def _confirming(self, text: str) -> list[Act]:
