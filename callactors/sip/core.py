@@ -31,6 +31,7 @@ ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY"
 ACCEPT = "application/sdp"
 MERGED_METHODS = frozenset({"INVITE", "OPTIONS", "MESSAGE"})
 
+Machine = ClientInvite | ClientOther | ServerInvite | ServerOther
 ServerKey = tuple[str, ...]
 ClientKey = tuple[str, str]  # branch, method
 OnResponse = Callable[[Response, float], None]
@@ -121,6 +122,7 @@ class Core:
         self.served.pop(served.key, None)
         if served.merge_key is not None and self.merged.get(served.merge_key) == served.key:
             del self.merged[served.merge_key]
+        served.on_ended()
 
     def request_other(
         self, request: Request, to: Address, trunk: str, now: float, done: OnResponse, silent: OnTimeout
@@ -168,6 +170,7 @@ class Served:
     ) -> None:
         self.request, self.key, self.trunk, self.source = request, key, trunk, source
         self._core, self._to = core, to
+        self.on_ended: Callable[[], None] = lambda: None
         self.merge_key = merge_key(request)
         self.machine: ServerInvite | ServerOther
         if request.method == "INVITE":

@@ -27,6 +27,7 @@ from callactors.sip.login import Login
 from callactors.sip.message import Request, Response, parse, salvage
 from callactors.sip.outgoing import Outgoing
 from callactors.sip.reason import read_reason
+from callactors.sip.scan import host_port
 from callactors.sip.screening import incomplete, refusal
 from callactors.sip.session import Session
 from callactors.sip.uri import SipUri
@@ -208,8 +209,7 @@ class Endpoint:
         """
         dialog = Dialog.from_facts(facts)
         dialog.local_cseq = cseq - 1
-        host, _, port = facts.remote_address.rpartition(":")
-        peer = Address(host.strip("[]"), int(port))
+        peer = _address(facts.remote_address)
         trunk = self._trunk_of(peer.host) or ""
         session = Session(
             self._core, self._core.number(), trunk, dialog, peer, listed=self._lists(trunk), forget=self._forget,
@@ -237,8 +237,8 @@ class Endpoint:
         return session.number
 
     def _forget(self, session: Session) -> None:
-        del self._sessions[session.number]
-        del self._dialogs[session.dialog.call_id, session.dialog.local_tag]
+        self._sessions.pop(session.number, None)
+        self._dialogs.pop((session.dialog.call_id, session.dialog.local_tag), None)
         if isinstance(session, Incoming):
             self._invites.pop(session.key, None)
         else:
@@ -288,7 +288,7 @@ class Endpoint:
         elif request.method == "ACK":
             self._take_ack(request, source, trunk, now)
         elif request.method == "CANCEL":
-            self._take_cancel(request, to, trunk, now)
+            self._take_cancel(request, source, to, trunk, now)
         elif (served := self._core.served.get(server_key(request, trunk))) is not None:
             self._core.counters["repeated"] += 1
             served.machine.repeated()
@@ -315,16 +315,18 @@ class Endpoint:
         if session is not None:
             session.acknowledged(cseq(request.headers).number, request.body, now)
 
-    def _take_cancel(self, request: Request, to: Address, trunk: str, now: float) -> None:
+    def _take_cancel(self, request: Request, source: Address, to: Address, trunk: str, now: float) -> None:
         key = server_key(request, trunk, "INVITE")
         if key not in self._core.served:
             self._core.send_stateless(request, to, 481)
             return
-        session = self._invites.get(key)
-        tag = session.dialog.local_tag if session is not None else responses.stateless_tag(self._core.node, request)
+        opened = self._invites.get(key)
+        tag = opened.dialog.local_tag if opened is not None else responses.stateless_tag(self._core.node, request)
         self._core.put_safely(responses.response(request, 200, tag=tag), to)
-        if session is not None:
-            session.cancel(*read_reason(request.headers), now)
+        if opened is not None:
+            opened.cancel(*read_reason(request.headers), now)
+        elif (session := self._session_of(request, source, trunk)) is not None:
+            session.withdraw(key, now)
 
     def _take_inside(self, request: Request, source: Address, to: Address, trunk: str, now: float) -> None:
         session = self._session_of(request, source, trunk)
@@ -356,3 +358,11 @@ class Endpoint:
         self._remember(session)
         served.respond(100, now)
         self._core.told.append(Invited(session.number, trunk, source, request))
+
+
+def _address(text: str) -> Address:
+    """`host:port`, as DialogFacts has it."""
+    host, port = host_port(text)
+    if port is None:
+        raise MalformedMessage(f"an address without a port: {text[:60]!r}")
+    return Address(host, port)

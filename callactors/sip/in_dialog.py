@@ -31,6 +31,8 @@ class Inside:
         """Judge its order, then do what its method says."""
         if not self.session.dialog.in_order(cseq(self.request.headers).number):
             self.refuse(500)
+        elif self.session.crowded and self.request.method != "BYE":
+            self.refuse(503, self.later())
         else:
             _METHODS[self.request.method](self, now)
 
@@ -40,7 +42,7 @@ class Inside:
     def serve(self, now: float) -> Served:
         session = self.session
         served = session.core.serve(self.request, self._key, session.trunk, self._source, self._to, now)
-        session.machines.append(served.machine.abandon)
+        session.keep(served.machine)
         return served
 
     def ask(self, now: float) -> int | None:

@@ -25,7 +25,8 @@ class Incoming(Session):
         super().__init__(core, number, served.trunk, dialog, peer, listed=listed, forget=forget)
         self._served, self.key = served, served.key
         self.waiting = True
-        self.machines.append(served.machine.abandon)
+        self.keep(served.machine)
+        served.on_ended = self._invite_over
 
     def ring(self, status: int, body: bytes, now: float) -> None:
         """A provisional response."""
@@ -64,3 +65,8 @@ class Incoming(Session):
     def part(self, now: float) -> None:
         self.reject(480, now, headers=self.farewell)
         super().part(now)
+
+    def _invite_over(self) -> None:
+        """A refused INVITE needs no more than its transaction: a flood of them leaves the table soon."""
+        if self.ended and not self.confirmed and not self.unacknowledged_count and not self.said_bye:
+            self.remove(0.0)

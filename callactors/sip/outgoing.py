@@ -66,7 +66,7 @@ class Outgoing(Session):
         request = attrs.evolve(request, headers=request.headers.with_("From", str(self._caller)))
         self._invite, self._ringing = request, False
         self._machine = self.core.request_invite(request, self.peer, self.trunk, now, self._got, self._silent)
-        self.machines.append(self._machine.abandon)
+        self.keep(self._machine)
 
     @property
     def backoff(self) -> tuple[float, float]:
@@ -130,7 +130,7 @@ class Outgoing(Session):
             self._forks.add(tag)
             bye = self.authorised(other.request("BYE", self.core.via(self.core.branch())))
             machine = self.core.request_other(bye, to, self.trunk, now, lambda r, n: None, lambda n: None)
-            self.machines.append(machine.abandon)
+            self.keep(machine)
 
     def _silent(self, now: float) -> None:
         self._failed(408, None, now)
@@ -152,4 +152,4 @@ class Outgoing(Session):
             self._machine.give_up_at(now + LIFETIME)
             request = cancellation(self._invite, self.farewell)
             machine = self.core.request_other(request, self.peer, self.trunk, now, lambda r, n: None, lambda n: None)
-            self.machines.append(machine.abandon)
+            self.keep(machine)

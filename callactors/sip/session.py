@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from callactors.sip.address import Address
-from callactors.sip.core import ACCEPT, ALLOW, Core, Served
+from callactors.sip.core import ACCEPT, ALLOW, Core, Machine, Served, ServerKey
 from callactors.sip.deadlines import LIFETIME, Action, Repeater, Timer
 from callactors.sip.dialog import Dialog, DialogFacts
 from callactors.sip.events import Acked, Event, Gone, HungUp, NoAck, Notified, Reanswered, ReferAnswered
@@ -27,6 +27,7 @@ from callactors.sip.uri import SipUri, Uri
 LINGER = LIFETIME + T4 - 0.5  # seconds from a session's end to its removal
 GLARE_TRIES = 4
 MAX_TURNS = 32
+MAX_MACHINES = 256  # transactions of one session
 
 Done = Callable[[int, Response | None, float], None]
 Listed = Callable[[str], bool]
@@ -74,7 +75,7 @@ class Session:
         self._turns: deque[Action] = deque()
         self._unacknowledged: dict[int, Unacknowledged] = {}  # by CSeq
         self._acks: dict[int, tuple[bytes, Address]] = {}  # by CSeq: ours, for a repeated 2xx
-        self.machines: list[Callable[[], None]] = []  # how to abandon our transactions
+        self._machines: list[Machine] = []  # transactions of this session, which go when it goes
 
     # -- telling -----------------------------------------------------------------------------------------------
 
@@ -101,6 +102,17 @@ class Session:
     def unacknowledged_count(self) -> int:
         return len(self._unacknowledged)
 
+    def keep(self, machine: Machine) -> None:
+        """Remember a transaction, and forget those that are over."""
+        if len(self._machines) % 16 == 15:
+            self._machines = [kept for kept in self._machines if kept.state != "terminated"]
+        self._machines.append(machine)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the peer sends faster than anybody talks."""
+        return len(self._machines) >= MAX_MACHINES
+
     def hush(self) -> None:
         """Nobody waits for our 2xx any more."""
         for waiting in self._unacknowledged.values():
@@ -113,8 +125,8 @@ class Session:
             return
         self.removed = True
         self.hush()
-        for abandon in self.machines:
-            abandon()
+        for machine in self._machines:
+            machine.abandon()
         self._forget(self)
         self.core.told.append(Gone(self.number))
 
@@ -174,7 +186,7 @@ class Session:
             request, to = self.build(method, headers, body), self.reach(self.dialog.next_hop())
             numbered(cseq(request.headers).number)
             machine = self.core.request_other(request, to, self.trunk, now, final, lambda now: settle(408, None, now))
-            self.machines.append(machine.abandon)
+            self.keep(machine)
 
         def final(response: Response, now: float) -> None:
             if self.may_retry(response, tried) and not self.removed:
@@ -324,7 +336,7 @@ class Session:
             self._reanswered(408, b"", body, now, tries)
 
         to = self.reach(self.dialog.next_hop())
-        self.machines.append(self.core.request_invite(request, to, self.trunk, now, got, silent).abandon)
+        self.keep(self.core.request_invite(request, to, self.trunk, now, got, silent))
 
     def _reanswered(self, status: int, answer: bytes, offer: bytes, now: float, tries: int) -> None:
         self.reinviting = False
@@ -379,7 +391,7 @@ class Session:
         if self.removed:
             return
         headers = [("Contact", self.core.contact), *notify_headers(self.refer_event or "refer", terminated)]
-        self.send("NOTIFY", now, lambda status, response, now: self.lost(status, now), headers=headers, body=sipfrag)
+        self.send("NOTIFY", now, lambda status, response, now: None, headers=headers, body=sipfrag)
 
     def referred(self, number: int) -> None:
         """They sent a REFER with this CSeq; from the second on its subscription goes by that number (RFC 3515)."""
@@ -406,6 +418,11 @@ class Session:
             extra = [("Contact", self.core.contact)] if status < 300 else []
             kind = [("Content-Type", ACCEPT)] if body else []
             served.respond(status, now, *extra, *kind, *headers, body=body)
+
+    def withdraw(self, key: ServerKey, now: float) -> None:
+        """They cancel a re-INVITE we have not answered yet."""
+        for request_id in [number for number, served in self.pending.items() if served.key == key]:
+            self.respond(request_id, 487, now=now)
 
 
 def _is_numeric(host: str) -> bool:

@@ -76,7 +76,7 @@ def request(
     body: bytes = b"",
     without: Sequence[str] = (),
 ) -> bytes:
-    """A request of the peer's; `without` drops headers by name, `headers` are whole lines."""
+    """A request of the peer's; `without` drops the usual headers by name, `headers` are whole lines more."""
     lines = [
         f"Via: SIP/2.0/UDP {via};branch={branch}",
         "Max-Forwards: 70",
@@ -86,9 +86,8 @@ def request(
         f"CSeq: {cseq} {method}",
         "Contact: <sip:caller@127.0.0.10:5060>",
         *(["Content-Type: application/sdp"] if body and not any("Content-Type" in line for line in headers) else []),
-        *headers,
     ]
-    kept = [line for line in lines if line.partition(":")[0] not in without]
+    kept = [*(line for line in lines if line.partition(":")[0] not in without), *headers]
     head = "\r\n".join([f"{method} {uri} SIP/2.0", *kept, f"Content-Length: {len(body)}"])
     return head.encode() + b"\r\n\r\n" + body
 
