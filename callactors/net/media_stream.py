@@ -183,6 +183,9 @@ class MediaStream:
     def read_rtp(self, now: float) -> None:
         """One datagram, if there is one: the socket is ready."""
         try:
+            if self._connected:
+                self._known(self.pair.rtp.recv(BUFFER), now)
+                return
             data, source = self.pair.rtp.recvfrom(BUFFER)
         except BlockingIOError:
             return
@@ -190,6 +193,17 @@ class MediaStream:
             self.counts.refused += 1
             return
         self._received(data, source[:2], now)
+
+    def _known(self, data: bytes, now: float) -> None:
+        """A datagram on a connected socket: it is the latched source's."""
+        try:
+            packet = rtp.parse(data)
+        except MalformedPacket:
+            self.counts.malformed += 1
+            return
+        if self._latch is not None:
+            self._latch.heard_at = now
+        self._hear(packet, now)
 
     def _received(self, data: bytes, source: Source, now: float) -> None:
         latch, agreement = self._latch, self._agreement
@@ -229,19 +243,19 @@ class MediaStream:
         if receiver is None or not self._receives:
             return
         self._last_rtp = now
-        if packet.ssrc == self._ssrc:
-            self._collision()
         digits = receiver.receive(packet, now)
+        if packet.ssrc == self._ssrc and not self._collided:
+            self._collision(receiver, now)
         if digits:
             self._tell_digits(digits, now)
         if receiver.ready:
             self._deliver(receiver.batch(now))
 
-    def _collision(self) -> None:
+    def _collision(self, receiver: Receiver, now: float) -> None:
         """RFC 3550 section 8.2: take another SSRC, once; after that it is our own packets looped back."""
-        if not self._collided:
-            self._collided = True
-            self._ssrc = self._random.getrandbits(32)
+        self._collided = True
+        self._ssrc = self._random.getrandbits(32)
+        receiver.expect(now)
 
     def _tell_digits(self, digits: list[str], now: float) -> None:
         for digit in digits:
@@ -268,7 +282,7 @@ class MediaStream:
 
     def slot(self, now: float, scheduled: float, frame: int) -> None:
         """The stream's turn, every 20 ms: one packet out, then what is overdue."""
-        if self._agreement is None:
+        if self._agreement is None or self._quality is not None:
             return
         if self._sends:
             if frame != self._frame + 1:

@@ -39,7 +39,7 @@ class Latch:
         self.allowed = allowed
         self.latched: Source | None = None
         self._former: Source | None = None
-        self._heard = now
+        self.heard_at = now
         self._open_until = now + WINDOW
         self._candidate: Source | None = None
         self._count, self._since = 0, now
@@ -60,7 +60,7 @@ class Latch:
     def judge(self, source: Source, now: float) -> Verdict:
         """One valid packet from `source`."""
         if source == self.latched:
-            self._heard = now
+            self.heard_at = now
             self._forget()
             return Verdict.HEAR
         if not self.learning(now):
@@ -75,7 +75,7 @@ class Latch:
 
     def learning(self, now: float) -> bool:
         """Whether another source than the latched one may be heard; when not, the socket may be connected."""
-        return self.latched is None or now < self._open_until or now - self._heard >= QUIET
+        return self.latched is None or now < self._open_until or now - self.heard_at >= QUIET
 
     def _learn(self, source: Source, now: float) -> Verdict:
         if source != self._candidate:
@@ -86,7 +86,7 @@ class Latch:
         return self._believe(source, now, now + WINDOW)
 
     def _believe(self, source: Source, now: float, open_until: float) -> Verdict:
-        self.latched, self._heard, self._open_until = source, now, open_until
+        self.latched, self.heard_at, self._open_until = source, now, open_until
         self._former = None
         self._forget()
         return Verdict.LATCHED

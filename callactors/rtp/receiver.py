@@ -72,6 +72,10 @@ class Receiver:
     def agree(self, law: Law, payload_type: int, event_type: int | None, now: float) -> None:
         """A (re-)offer settled the formats; for a while after it a new SSRC is believed at once."""
         self.law, self.payload_type, self.event_type = law, payload_type, event_type
+        self.expect(now)
+
+    def expect(self, now: float) -> None:
+        """For a while another SSRC may take over at once."""
         self._expecting_until = now + EXPECTING
 
     # -- packets in ----------------------------------------------------------------------------------------------

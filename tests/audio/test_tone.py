@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 
 import numpy as np
 import pytest
@@ -44,6 +45,21 @@ def test_a_g711_file_is_read(law: AudioFormat) -> None:
     audio = g711.encode(tone.sine(300, 100), law)
     back = wav.read(wav.header(len(audio), encoding=law) + audio)
     assert (back.samples[:, 0] == g711.decode(audio, law)).all()
+
+
+def test_an_extensible_header_names_its_format_further_on() -> None:
+    audio = g711.pcmu_encode(tone.sine(300, 20))
+    form = struct.pack("<HHIIHH", 0xFFFE, 1, 8000, 8000, 1, 8) + struct.pack("<HHIH", 22, 8, 0, 7) + bytes(14)
+    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(audio)) + audio
+    assert wav.read(b"RIFF" + struct.pack("<I", len(body)) + body).ms == 20
+
+
+@pytest.mark.parametrize(("at", "value"), [(20, 85), (22, 0), (34, 24)])
+def test_a_format_that_is_not_read_is_refused(at: int, value: int) -> None:
+    data = bytearray(wav.write(tone.sine(300, 20), 8000))
+    data[at : at + 2] = struct.pack("<H", value)
+    with pytest.raises(wav.MalformedWav):
+        wav.read(bytes(data))
 
 
 @settings(max_examples=150)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callactors.errors import PlayoutFull
-from callactors.rtp.playout import CAP, FRAME, PATIENCE, Began, Finished, Heard, Playout
+from callactors.rtp.playout import CAP, FRAME, PATIENCE, REMEMBERED, Began, Finished, Heard, Playout
 
 
 def drain(playout: Playout, slots: int) -> list[bytes]:
@@ -123,6 +123,24 @@ def test_ninety_seconds_are_the_most_that_is_queued() -> None:
     playout.play("a", bytes(CAP))
     with pytest.raises(PlayoutFull):
         playout.play("a", b"\1")
+
+
+def test_the_oldest_flushed_names_are_forgotten_in_the_end() -> None:
+    playout = Playout()
+    for index in range(REMEMBERED + 1):
+        playout.play(str(index), b"\1" * 160)
+        playout.flush()
+    playout.play("0", b"\1" * 160)
+    playout.play("1", b"\1" * 160)
+    assert playout.queued_ms() == 20
+
+
+def test_what_is_queued_can_change_its_codec() -> None:
+    playout = Playout()
+    playout.play("a", b"\1" * 100)
+    playout.end("a")
+    playout.recode(lambda audio: audio.replace(b"\1", b"\2"), b"\xd5")
+    assert playout.take() == b"\2" * 100 + b"\xd5" * 60
 
 
 Step = tuple[str, str, int]

@@ -34,6 +34,18 @@ def test_a_compound_cut_short_is_refused(cut: int) -> None:
         rtcp.parse(SENT.to_bytes()[:-cut])
 
 
+def test_padding_of_the_last_packet_is_read_past_and_false_padding_refused() -> None:
+    padded = b"\xa0\xc9\0\2" + bytes(3) + b"\5" + b"\0\0\0\4"
+    assert rtcp.parse(padded) == [Report(5)]
+    with pytest.raises(MalformedPacket):
+        rtcp.parse(padded[:-1] + b"\xff")
+
+
+def test_a_goodbye_cut_short_is_refused() -> None:
+    with pytest.raises(MalformedPacket):
+        rtcp.parse(b"\x82\xcb\0\1" + bytes(4))
+
+
 def test_an_empty_datagram_and_a_lone_name_are_no_report() -> None:
     for data in (b"", Description(5, "abc").to_bytes()):
         with pytest.raises(MalformedPacket):
