@@ -15,7 +15,7 @@ from typing import Literal
 
 import trio
 
-from callactors.net.udp import UdpSocket
+from callactors.net.udp import UdpSocket, Wire
 from callactors.sip.address import Address
 from callactors.sip.dialog import DialogFacts
 from callactors.sip.endpoint import Endpoint
@@ -46,9 +46,13 @@ class SipEndpoint:
         accepting: Callable[[], bool] = lambda: True,
         user_agent: str = "callactors",
         tap: Tap | None = None,
+        wire: Wire | None = None,
     ) -> None:
-        """`advertise` is the host that Via and Contact say when it is not the one bound to."""
-        self._udp = UdpSocket(host, port)
+        """`advertise` is the host that Via and Contact say when it is not the one bound to.
+
+        `wire` takes the place of a UDP socket of our own at `host` and `port`.
+        """
+        self._udp: Wire = UdpSocket(host, port) if wire is None else wire
         self.address = self._udp.address
         self._endpoint = Endpoint(
             local=Address(advertise or self.address.host, self.address.port),

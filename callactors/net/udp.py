@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections import Counter
+from typing import Protocol
 
 import trio
 
@@ -17,6 +18,19 @@ from callactors.sip.address import Address
 BATCH = 64  # datagrams taken per wake-up before others get their turn
 LARGEST = 65_535  # bytes
 BUFFER = 1 << 20  # bytes of kernel buffer: a burst of INVITEs waits there
+
+
+class Wire(Protocol):
+    """What carries datagrams for a SipEndpoint: a UdpSocket, or a pool of them."""
+
+    address: Address
+    counters: Counter[str]
+
+    def send(self, data: bytes, destination: Address) -> None: ...
+
+    async def receive(self) -> list[tuple[bytes, Address]]: ...
+
+    def close(self) -> None: ...
 
 
 class UdpSocket:
