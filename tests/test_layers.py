@@ -34,7 +34,15 @@ def imports(file: Path) -> Iterator[tuple[str, int]]:
             yield from ((name.name, node.lineno) for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}:{node.lineno}: relative imports hide the row"
-            yield node.module or "", node.lineno
+            for alias in node.names:
+                yield submodule(node.module or "", alias.name), node.lineno
+
+
+def submodule(module: str, name: str) -> str:
+    """`from callactors.x import y`: the file y where there is one, else x."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    inner = (path / name).is_dir() or (path / f"{name}.py").is_file()
+    return f"{module}.{name}" if module.startswith("callactors") and inner else module
 
 
 def folder_of(file: Path) -> str:

@@ -56,7 +56,7 @@ def literal(instructions: str | None) -> str | None:
     match = _EXACTLY.match(instructions or "")
     if match is None:
         return None
-    text = match.group(1).strip()
+    text = match.group(1).strip()[:LONGEST_TEXT]
     return text[1:-1] if len(text) > 1 and (text[0], text[-1]) in {('"', '"'), ("“", "”")} else text
 
 
@@ -279,7 +279,7 @@ class Cascade:
         if item.type == "function_call_output":
             await self._tool_finished(item.call_id or "", item.output or "")
         elif item.role == "user":
-            self._unheard.append(" ".join(part.text or "" for part in item.content or ()))
+            self._unheard.append(" ".join(part.text or "" for part in item.content or ())[:LONGEST_TEXT])
 
     async def _tool_finished(self, call_id: str, output: str) -> None:
         self._open_calls.discard(call_id)

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 import msgspec
-import structlog
 import trio
 
 from callactors.actors.mailbox import Mailbox
@@ -41,6 +40,7 @@ from callactors.actors.messages import (
 )
 from callactors.actors.model_connection import Connect, ModelConnection
 from callactors.errors import MalformedEvent, ModelFailed
+from callactors.meters.log import log
 from callactors.realtime.actions import (
     Action,
     EndOfUtterance,
@@ -58,8 +58,6 @@ from callactors.realtime.conversation import Conversation
 from callactors.realtime.events import ClientEvent, InputAudioBufferAppend, Unknown
 from callactors.realtime.items import Usage
 from callactors.realtime.session import Profile
-
-log = structlog.get_logger(__name__)
 
 NONSENSE = 20  # unreadable events a session survives
 UNKNOWN = 1_000  # events of unknown types it ignores
@@ -92,7 +90,7 @@ class RealtimeSession:
                 lost = await _Live(self, connection, self._conversation).run()
         except ModelFailed as error:
             lost = Lost(error.code, error.fatal)
-            log.warning("model.failed", session=self.session, code=error.code, problem=error.problem)
+            log().warning("model.failed", session=self.session, code=error.code, problem=error.problem)
         for turn in self.unfinished():
             await self.desk.send(turn)
         if lost is not None:
@@ -130,7 +128,7 @@ class _Live:
                 for task in (self._do, self._hear_model, self._read_mailbox, self._send_audio, self._watch_time):
                     nursery.start_soon(self._until_lost, task)
         if self.unknown or self.nonsense:
-            log.info("model.odd_events", session=self.of.session, unknown=self.unknown, nonsense=self.nonsense)
+            log().info("model.odd_events", session=self.of.session, unknown=self.unknown, nonsense=self.nonsense)
         return self.lost
 
     async def _until_lost(self, task: Callable[[], Awaitable[None]]) -> None:

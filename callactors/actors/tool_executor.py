@@ -13,19 +13,17 @@ from functools import partial
 from typing import Any
 
 import attrs
-import structlog
 import trio
 
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import Message, ToolFinished, ToolRequested, ToolSlow
 from callactors.errors import BadArguments, ToolFailed
+from callactors.meters.log import log
 from callactors.net.offload import in_thread
 from callactors.tools.arguments import validate
 from callactors.tools.desk import Desk
 from callactors.tools.result import outcomes_of, output_of
 from callactors.tools.tool import Tool
-
-log = structlog.get_logger(__name__)
 
 TOGETHER = 8  # tools of one call running at once; more wait
 SLOW = 1.2  # seconds after which the caller hears a filler phrase
@@ -114,7 +112,7 @@ class ToolExecutor:
         except ToolFailed as error:
             return ToolRun(request, "failed", str(error))
         except Exception as error:  # whatever a user's tool raises is an answer to the model, never the call's end
-            log.warning("tool.raised", tool=tool.name, error=repr(error)[:200])
+            log().warning("tool.raised", tool=tool.name, error=repr(error)[:200])
             return ToolRun(request, "failed", f"{tool.name} could not be done: {type(error).__name__}.")
         for outcome in outcomes_of(tool, result):
             self.record_outcome(outcome, tool.name)

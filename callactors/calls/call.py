@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Sequence
 
 import attrs
-import structlog
 import trio
 
 from callactors.actors.handoff import Handoff
@@ -40,10 +39,9 @@ from callactors.calls.record import CallRecord
 from callactors.calls.voice import Cached, Voice
 from callactors.config.schema import Answer, Timers
 from callactors.errors import LedgerBroken
+from callactors.meters.log import log
 from callactors.realtime.events import ClientEvent
 from callactors.routing.cause import Cause, q850
-
-log = structlog.get_logger(__name__)
 
 DESK = 512  # messages that may wait for the call
 
@@ -208,7 +206,7 @@ class Call:
         try:
             await self.record.answering(self.leg.trunk.name, self.leg.facts)
         except LedgerBroken as error:
-            log.error("ledger.broken", call=self.id, error=str(error))
+            log().error("ledger.broken", call=self.id, error=str(error))
             return await self._refuse(503, Cause.OVERLOAD)
         await self.leg.answer()
 

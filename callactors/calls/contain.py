@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import structlog
 import trio
 
 from callactors.errors import CallactorsError
+from callactors.meters.log import log
 
-log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
@@ -25,7 +24,7 @@ async def contain(scope: str, work: Callable[[], Awaitable[T]], crashed: Callabl
     except Exception as error:  # the rule of this file
         cause = first_of(error)
         if not isinstance(cause, CallactorsError):
-            log.error("crashed", scope=scope, error=repr(cause)[:500], exc_info=cause)
+            log().error("crashed", scope=scope, error=repr(cause)[:500], exc_info=cause)
         return crashed(cause)
 
 

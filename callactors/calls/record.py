@@ -6,11 +6,11 @@ A ledger that cannot take a row costs a log line, never the call; only `durable`
 from __future__ import annotations
 
 import attrs
-import structlog
 import trio
 
 from callactors.actors.messages import By, TransferTried, TurnEnded
 from callactors.errors import LedgerBroken
+from callactors.meters.log import log
 from callactors.routing.cause import Cause
 from callactors.rtp.quality import Quality
 from callactors.sip.dialog import DialogFacts
@@ -29,8 +29,6 @@ from callactors.stores.ledger_rows import (
     TransferRow,
     TurnRow,
 )
-
-log = structlog.get_logger(__name__)
 
 
 @attrs.define(eq=False)
@@ -145,4 +143,4 @@ class CallRecord:
         try:
             self.ledger.queue(row)
         except LedgerBroken as error:
-            log.error("ledger.row_lost", call=self.call, row=type(row).__name__, error=str(error))
+            log().error("ledger.row_lost", call=self.call, row=type(row).__name__, error=str(error))

@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 
 import attrs
-import structlog
 import trio
 
 from callactors.audio.convert import Converter
@@ -21,6 +20,7 @@ from callactors.calls.playbook import Playbook
 from callactors.config import Config, ConfigErrors
 from callactors.config.schema import EmbeddedModel
 from callactors.errors import CallactorsError
+from callactors.meters.log import log
 from callactors.scenario import Library, Scenario
 from callactors.scenario import check as check_scenario
 from callactors.scenario.schema import Phrases
@@ -30,8 +30,6 @@ from callactors.stores.crm import Crm
 from callactors.stores.knowledge import Knowledge
 from callactors.tools.desk import Desk
 from callactors.tools.loading import load_vertical
-
-log = structlog.get_logger(__name__)
 
 
 @attrs.define
@@ -140,4 +138,4 @@ async def phrases_without_brain(config: Config, book: PhraseBook, texts: Iterato
             await book.fill(brain, texts)
             nursery.cancel_scope.cancel()
     except* CallactorsError as problems:
-        log.warning("phrases.not_cached", why=str(problems.exceptions[0]), remedy="pip install 'callactors[local]'")
+        log().warning("phrases.not_cached", why=str(problems.exceptions[0]), remedy="pip install 'callactors[local]'")

@@ -41,7 +41,10 @@ def to_beta(event: Json) -> Json:
     renamed = _BETA_NAMES.get(name, name)
     if name == "session.update" and event["session"].get("type") == "transcription":
         renamed = "transcription_session.update"
-    return _rewritten(event, renamed, _flat_session, _flat_response, _flat_item)
+    flat = _rewritten(event, renamed, _flat_session, _flat_response, _flat_item)
+    if name == "session.update":
+        flat["session"].pop("model", None)  # beta takes it from the URL alone
+    return flat
 
 
 def to_ga(event: Json) -> Json:
@@ -61,13 +64,16 @@ def _rewritten(
     item: Callable[[Json], Json],
 ) -> Json:
     event = {**event, "type": name}
-    if "session" in event:
-        event["session"] = session(event["session"])
-    if event.get("response") is not None:
-        event["response"] = response(event["response"])
-    if "item" in event:
-        event["item"] = item(event["item"])
+    for field, change in (("session", session), ("response", response), ("item", item)):
+        if event.get(field) is not None:
+            event[field] = change(_object(event[field]))
     return event
+
+
+def _object(value: Any) -> Json:
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return value
 
 
 # -- sessions -----------------------------------------------------------------------------------------------------

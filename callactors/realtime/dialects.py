@@ -54,8 +54,9 @@ class _Reader:
     def read_beta(self, text: str) -> Any:
         try:
             raw = msgspec.json.decode(text, type=Json)
-            if self.unknown(str(raw.get("type"))):
-                return Unknown(str(raw["type"]))
+            name = raw["type"]
+            if isinstance(name, str) and self.unknown(name):
+                return Unknown(name[:64])
             return msgspec.convert(beta.to_ga(raw), self.union)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise MalformedEvent(str(error)) from error

@@ -39,7 +39,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output: str | None = None  # function_call_output
 
 
-class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
+class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`event_id` is the client event that was wrong, where the server knows."""
 
     type: str = ""

@@ -128,7 +128,7 @@ class Brain:
     # -- speaking --
 
     def speak(self, text: str, format: AudioFormat) -> Speech:
-        """`text` piece by piece (`async for spoken in ...`), each as soon as it is synthesised; a known phrase whole."""
+        """`text` piece by piece (`async for spoken in ...`), each as soon as it is made; a known phrase is one."""
         return Speech(self, format, deque([text] if self.cached(text, format) else pieces(text)))
 
     def cached(self, text: str, format: AudioFormat) -> bytes | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 _SENTENCE_END = re.compile(
     r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\bDr\.)(?<!\bMr\.)(?<!\bMs\.)(?<!\bMrs\.)(?<!\bSt\.)(?<!\b[ap]\.m\.)\s+"
 )
+_LONGEST = 300  # characters of one synthesis: a barge-in waits for the one in hand
 _LONG = 60  # characters; a longer first sentence begins with its first clause
 _CLAUSE = re.compile(r"^.{12,60}?[,;:]\s+(?=.{16})")
 
@@ -16,7 +18,8 @@ def pieces(text: str) -> list[str]:
 
     Joined with a space they are `text` again, spaces apart.
     """
-    found = [sentence.strip() for sentence in _SENTENCE_END.split(text.strip()) if sentence.strip()]
+    sentences = [sentence.strip() for sentence in _SENTENCE_END.split(text.strip()) if sentence.strip()]
+    found = [part for sentence in sentences for part in textwrap.wrap(sentence, _LONGEST)]
     if not found or len(found[0]) <= _LONG:
         return found
     clause = _CLAUSE.match(found[0])

@@ -117,7 +117,7 @@ def _numeric(words: Sequence[str], at: int, today: date) -> Found[date] | None:
 
 def _day_of_month(words: Sequence[str], at: int, today: date, expected: bool) -> Found[date] | None:
     number = ordinal(words, at)
-    if number is None or not 1 <= number.value <= 31:
+    if number is None or not 1 <= number.value <= 31 or (at and _month(words, at - 1)):
         return None
     announced = (at > 0 and words[at - 1] == "the") or words[at][:1].isdigit()
     one_of = number.end < len(words) and words[number.end] in ("one", "time", "of")

@@ -35,8 +35,7 @@ NO_NAME = (
             "agent pm am oclock time day week"
         )
     )
-    - {"may", "june", "april", "august"}
-)
+) - {"may", "june", "april", "august"}
 MOST_WORDS = 3
 
 

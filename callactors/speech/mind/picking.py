@@ -39,6 +39,17 @@ SAME = {
 }  # fmt: skip
 
 
+def _bare(word: str) -> str:
+    """`reserves`, `reserved`, `reserving`, `reserve` -> `reserv`."""
+    for ending in ("ings", "ing", "ed", "es", "s", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word.removesuffix(ending)
+    return word
+
+
+ALIKE = {_bare(word): _bare(other) for word, other in SAME.items()}
+
+
 @attrs.frozen
 class Job:
     """One tool of the session as the mind sees it."""
@@ -184,9 +195,5 @@ def _content(words: Sequence[str]) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    word = SAME.get(word, word)
-    for ending in ("ings", "ing", "ed", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            word = word.removesuffix(ending)
-            break
-    return SAME.get(word, word)
+    stem = _bare(word)
+    return ALIKE.get(stem, stem)

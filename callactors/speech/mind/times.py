@@ -44,7 +44,7 @@ def _past_or_to(words: Sequence[str], at: int) -> Found[time] | None:
     """`half past three`, `a quarter to four`, `ten past two`."""
     counts = {"half": 30, "quarter": 15}
     minutes = Found(counts[words[at]], at, at + 1) if words[at] in counts else cardinal(words, at)
-    if minutes is None or minutes.end + 1 >= len(words) or minutes.value > 30:
+    if minutes is None or minutes.end + 1 >= len(words) or minutes.value > 59:
         return None
     way = words[minutes.end]
     hour = cardinal(words, minutes.end + 1)
