@@ -6,7 +6,8 @@
 
     CallactorsError
     +-- Theirs
-    |   +-- ConfigError            callactors.yaml, a scenario or a persona: file, line, path, what is wrong, remedy
+    |   +-- ConfigError            callactors.yaml, a scenario or a persona: file, line, path, what is wrong, remedy;
+    |   |                          ConfigErrors is many, NotAvailable one for a later version (config/problems.py)
     |   +-- MalformedMessage       SIP we cannot read; `status` is what to answer (400, 413, 416, 505, ...)
     |   +-- MalformedDescription   SDP we cannot read
     |   +-- NoCommonFormat         an offer without a codec of ours: 488
@@ -14,7 +15,8 @@
     |   +-- MalformedEvent         a Realtime event we cannot read
     |   +-- ModelFailed            the model refused, vanished, or reported a fatal error
     |   +-- BadArguments           tool arguments that do not fit the tool's schema
-    |   +-- ToolFailed             a tool that raised, hung, or said no
+    |   +-- ToolFailed             a tool that raised, hung, or said no; a store's own are SlotTaken, NotOpen,
+    |   |                          UnknownService, NoSuchBooking (stores/calendar.py)
     |   `-- WeightsMissing         a package or file of the embedded brain is absent or not the pinned one
     `-- Ours
         +-- UnsafeText             CR, LF or NUL on its way into a header: refused at serialisation

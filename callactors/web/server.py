@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 import hypercorn.trio.run as hypercorn_run
-import structlog
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 from hypercorn.trio.tcp_server import TCPServer
 
-log = structlog.get_logger(__name__)
+from callactors.meters.log import log
+
 CUT = 0.5  # seconds a cancelled connection may take to send its last bytes
 
 
@@ -31,7 +31,7 @@ class Contained(TCPServer):
                 await super().run()
                 nursery.cancel_scope.cancel()
         except Exception as error:  # the bad request is theirs; Cancelled is no Exception
-            log.warning("web.connection_failed", error=type(error).__name__)
+            log().warning("web.connection_failed", error=type(error).__name__)
             await trio.aclose_forcefully(self.stream)
 
     async def _guard(self) -> None:
@@ -65,7 +65,7 @@ async def run_web(
         except Exception as error:  # whatever felled the server, calls go on and it starts again
             if tell is not None:
                 raise
-            log.error("web.restarted", error=type(error).__name__)
+            log().error("web.restarted", error=type(error).__name__)
             await trio.sleep(1)
 
 
