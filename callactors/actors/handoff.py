@@ -64,6 +64,7 @@ class Handoff:
         self._tried += 1
         await self._say("announce", self.phrases.announce)
         asked = trio.current_time()
+        await self.desk.send(TransferTried(at=asked, target=target.name, asked=asked))
         await self.leg.refer(target)
         ended = await self._wait_for(TransferEnded, self.patience)
         if ended is None:

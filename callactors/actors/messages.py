@@ -252,11 +252,11 @@ class TransferRequested(Message, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class TransferTried(Message, frozen=True, gc=False, kw_only=True, tag=True):
-    """One attempt to hand the caller over, for the record."""
+    """One attempt to hand the caller over, for the record: told when it is asked for, and again with its outcome."""
 
     target: str
     asked: float
-    outcome: TransferOutcome
+    outcome: TransferOutcome | None = None
     sip_code: int | None = None
 
 

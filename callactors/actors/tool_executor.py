@@ -3,12 +3,13 @@
 - Arguments are checked before anything runs; a tool that raises, hangs or says no is a ToolFinished with `failed`.
 - A tool that declares `writes` runs to its own time limit in a nursery that outlives the call, and its end is recorded
   there; every other tool is cancelled with the call.
-- One request is served once: a repeated tool_request_id of the same session is dropped.
+- One request is served once: a repeated tool_request_id of the same session is dropped, and a write that an earlier
+  session of this call already made (a model that reconnected asks again) is answered from the record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,10 @@ from callactors.tools.tool import Tool
 
 TOGETHER = 8  # tools of one call running at once; more wait
 SLOW = 1.2  # seconds after which the caller hears a filler phrase
+
+
+# (tool, arguments as JSON) -> (state, output) of this call's last run of just that, where there was one
+Earlier = Callable[[str, bytes], Awaitable[tuple[str, str | None] | None]]
 
 
 @attrs.frozen
@@ -49,6 +54,7 @@ class ToolExecutor:
     writes: trio.Nursery
     record: Callable[[ToolRun], None]
     record_outcome: Callable[[str, str], None]
+    earlier: Earlier
     _seen: set[tuple[int, str]] = attrs.field(factory=set, init=False)
     _room: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(TOGETHER), init=False)
 
@@ -71,10 +77,12 @@ class ToolExecutor:
         except BadArguments as error:
             await self._finished(ToolRun(request, "refused", str(error)))
             return
-        self.record(ToolRun(request, "running"))
         async with self._room, trio.open_nursery() as beside:
             beside.start_soon(self._fill, request)
-            if tool.writes:
+            again = await self._replayed(request) if tool.writes and request.session > 1 else None
+            if again is not None:
+                finished = again
+            elif tool.writes:
                 finished = await self._written(request, tool, arguments)
             else:
                 finished = await self._performed(request, tool, arguments)
@@ -97,8 +105,16 @@ class ToolExecutor:
         self.writes.start_soon(write)
         return await done.receive()
 
+    async def _replayed(self, request: ToolRequested) -> ToolRun | None:
+        """What an earlier session's same write came to; None when it never finished."""
+        found = await self.earlier(request.tool, bytes(request.arguments))
+        if found is None or found[0] != "finished":
+            return None
+        return ToolRun(request, "done", found[1] or "")
+
     async def _performed(self, request: ToolRequested, tool: Tool, arguments: dict[str, Any]) -> ToolRun:
         """Run it within its time limit; what came of it goes into the record at once."""
+        self.record(ToolRun(request, "running"))
         run = ToolRun(request, "failed", f"{tool.name} took longer than {tool.time_limit:g} seconds and was given up.")
         with trio.move_on_after(tool.time_limit):
             run = await self._outcome(request, tool, arguments)

@@ -168,6 +168,7 @@ class Call:
             writes=self.terms.writes,
             record=self._tool_ran,
             record_outcome=self.record.outcome,
+            earlier=self.record.earlier_run,
         )
 
     def _tool_ran(self, run: ToolRun) -> None:

@@ -333,6 +333,8 @@ class Conductor:
 
     def _transfer_tried(self, tried: TransferTried) -> CallEnded | None:
         self.record.transfer(tried)
+        if tried.outcome is None:
+            return None
         self.tell("transfer_ended", target=tried.target, outcome=tried.outcome, sip_code=tried.sip_code)
         if tried.outcome == "completed":
             return self.ended(Cause.TRANSFERRED, "us")

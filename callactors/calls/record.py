@@ -102,8 +102,18 @@ class CallRecord:
             ToolRunDone(call=self.call, session=session, tool_request_id=request, state=state, output=output[:65536])
         )
 
+    async def earlier_run(self, tool: str, arguments: bytes) -> tuple[str, str | None] | None:
+        """(state, output) of this call's last run of this tool with these arguments."""
+        try:
+            return await self.ledger.earlier_run(self.call, tool, arguments)
+        except LedgerBroken as error:
+            log().error("ledger.unreadable", call=self.call, error=str(error))
+            return None
+
     def transfer(self, tried: TransferTried) -> None:
-        self._transfers += 1
+        """Once when it is asked for (no outcome yet), once more when it has ended."""
+        if tried.outcome is None:
+            self._transfers += 1
         self._queue(
             TransferRow(
                 call=self.call,
