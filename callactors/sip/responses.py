@@ -59,7 +59,7 @@ def response(
 ) -> Response:
     """The response to `request`; `tag` goes into a To that has none, except on 100."""
     got = request.headers
-    items = [("Via", str(via)) for via in vias(got)]
+    items = [("Via", value) for value in got.all("Via")]
     items += [(name, value) for name in _COPIED for value in got.all(name)[:1]]
     items += [("To", _tagged(to, tag if status > 100 else "")) for to in got.all("To")[:1]]
     if request.method == "INVITE" and 100 < status < 300:
@@ -76,8 +76,13 @@ def stateless_tag(node: str, request: Request) -> str:
 
 def _tagged(to: str, tag: str) -> str:
     """The peer's own text with our tag behind it: whatever its form, what follows a `;` at the end is the header's."""
+    return to if not tag or _has_tag(to) else f"{to};tag={tag}"
+
+
+def _has_tag(to: str) -> bool:
+    if "tag" not in to.lower():
+        return False
     try:
-        present = name_addr(to).tag
+        return name_addr(to).tag is not None
     except MalformedMessage:
-        present = "?" if ";tag=" in to.lower() else None
-    return to if present or not tag else f"{to};tag={tag}"
+        return True
