@@ -29,10 +29,25 @@ def _prototype() -> Floats:
 
 
 _TAPS = _prototype()
-_UP = np.ascontiguousarray(
-    (_TAPS * RATIO).reshape(TAPS // RATIO, RATIO)[::-1]
-)  # row: sample, newest last; column: phase
-_DOWN = np.ascontiguousarray(_TAPS[::-1])
+BLOCK = 16  # low-rate samples made or taken by one row of the matrix product
+
+
+def _block_matrix(direction: str) -> Floats:
+    """Columns: the outputs of one block; rows: the inputs they are made of, the kept history first."""
+    if direction == "up":
+        width = TAPS // RATIO
+        matrix = np.zeros((width - 1 + BLOCK, BLOCK * RATIO), np.float32)
+        phases = (_TAPS * RATIO).reshape(width, RATIO)[::-1]
+        for sample in range(BLOCK):
+            matrix[sample : sample + width, sample * RATIO : (sample + 1) * RATIO] = phases
+        return matrix
+    matrix = np.zeros((TAPS - RATIO + BLOCK * RATIO, BLOCK), np.float32)
+    for sample in range(BLOCK):
+        matrix[sample * RATIO : sample * RATIO + TAPS, sample] = _TAPS[::-1]
+    return matrix
+
+
+_MATRIX = {"up": _block_matrix("up"), "down": _block_matrix("down")}
 
 
 class Resampler:
@@ -47,26 +62,22 @@ class Resampler:
 
     def reset(self) -> None:
         """Forget the history, as at the start of a stream."""
-        kept = TAPS // RATIO - 1 if self.direction == "up" else TAPS - RATIO
-        self._history: Floats = np.zeros(kept, dtype=np.float32)
+        self._kept = TAPS // RATIO - 1 if self.direction == "up" else TAPS - RATIO
+        self._matrix = _MATRIX[self.direction]
+        self._history: Floats = np.zeros(self._kept, dtype=np.float32)
 
     def feed(self, samples: Samples) -> Samples:
         """The next samples; returns what they make, at once."""
-        line = np.concatenate((self._history, samples), dtype=np.float32)
-        return self._up(line) if self.direction == "up" else self._down(line)
-
-    def _up(self, line: Floats) -> Samples:
-        width = TAPS // RATIO
-        count = len(line) - width + 1
-        windows: Floats = np.ndarray((count, width), np.float32, line, 0, (4, 4))
-        self._history = line[count:].copy()
-        return _to_int16(windows @ _UP).reshape(-1)
-
-    def _down(self, line: Floats) -> Samples:
-        count = max(0, (len(line) - TAPS) // RATIO + 1)
-        windows: Floats = np.ndarray((count, TAPS), np.float32, line, 0, (4 * RATIO, 4))
-        self._history = line[count * RATIO :].copy()
-        return _to_int16(windows @ _DOWN)
+        step, made = (1, RATIO) if self.direction == "up" else (RATIO, 1)
+        held = len(self._history) + len(samples)
+        count = max(0, held - self._kept) // step
+        rows, width = -(-count // BLOCK), len(self._matrix)
+        line = np.zeros(max(held, width + (rows - 1) * BLOCK * step), np.float32)
+        line[: len(self._history)] = self._history
+        line[len(self._history) : held] = samples
+        self._history = line[count * step : held].copy()
+        windows: Floats = np.ndarray((rows, width), np.float32, line, 0, (4 * BLOCK * step, 4))
+        return _to_int16((windows @ self._matrix).reshape(-1)[: count * made])
 
 
 def _to_int16(values: Floats) -> Samples:
