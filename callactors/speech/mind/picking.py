@@ -18,13 +18,16 @@ from typing import Any
 import attrs
 
 from callactors.speech.mind import intents
+from callactors.speech.mind.dates import WEEKDAYS
 from callactors.speech.mind.slots import PERSONAL, Slot, read, slots_of
 from callactors.speech.mind.words import STOPWORDS, TENS, UNITS, tokens
 
 Rank = Callable[[str, list[str]], list[float]]
 
 HAND_OVER, TRANSFER, ANSWER, END = "hand_over", "transfer_to_human", "answer_question", "end_call"
-IGNORED = STOPWORDS | {*UNITS, *TENS, "am", "pm", "oclock", "name", "phone", "number"}  # never what a wish is about
+IGNORED = frozenset(
+    (*STOPWORDS, *UNITS, *TENS, *WEEKDAYS, "today", "tomorrow", "am", "pm", "oclock", "name", "phone", "number")
+)
 EXAMPLES = re.compile(r"callers say:", re.IGNORECASE)
 PER_SLOT = 0.12
 OWN = 0.05  # for one's own tool over a colleague
@@ -47,7 +50,7 @@ def _bare(word: str) -> str:
     return word
 
 
-ALIKE = {_bare(word): _bare(other) for word, other in SAME.items()}
+ALIKE = {_bare(word): _bare(other) for word, other in SAME.items() if _bare(word) != "book"}  # to book, a booking
 
 
 @attrs.frozen
@@ -191,9 +194,11 @@ def _joined(words: list[str], known: Mapping[str, int]) -> list[str]:
 
 
 def _content(words: Sequence[str]) -> list[str]:
-    return [_stem(word) for word in words if word not in IGNORED and word.isalpha()]
+    return [_stem(word) for word in words if word not in IGNORED and word[0].isalpha()]
 
 
 def _stem(word: str) -> str:
+    if word in SAME:
+        return _bare(SAME[word])
     stem = _bare(word)
     return ALIKE.get(stem, stem)

@@ -47,7 +47,7 @@ STOPWORDS = frozenset(
         "a an the i i'd i'm i'll i've we you it it's is are am was be been do does did can could would will shall "
         "should have has had get got to of in on at for with from by and or but so if then that this these those "
         "there here my your our me us please like want need wanna gonna just um uh er ah oh well okay ok yes yeah "
-        "hi hey hello good let's see some any one what which how when where who why about up out go come make "
+        "hi hey hello good let's see some any one what which how when where who why about up out go make "
         "made next what's how's where's there's that's don't not very really also too as them they he she his her "
         "its"
     )
