@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import resource
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from callactors.stores.ledger import Ledger, open_ledger
 from callactors.web.app import Health, make_app
 from callactors.web.server import run_web
 
+Tell = Callable[..., None]
 SETTLE = 2.0  # seconds the last BYEs may take to be answered when the process ends
 CSEQ_AFTER_CRASH = 1000  # added to a stored CSeq: the dead process may have sent more than it wrote
 
@@ -72,8 +73,13 @@ def raise_descriptor_limit() -> int:
 
 
 @asynccontextmanager
-async def serving(config: Config, *, agents: Path | None = None, brain: Brain | None = None) -> AsyncIterator[Serving]:
-    """Start everything; usable inside the `async with`. `brain` lends one that already runs."""
+async def serving(
+    config: Config, *, agents: Path | None = None, brain: Brain | None = None, tell: Tell = tell
+) -> AsyncIterator[Serving]:
+    """Start everything; usable inside the `async with`.
+
+    `brain` lends one that already runs; `tell(event, call=..., **facts)` is told what happens in every call.
+    """
     data = Path(config.data_dir)
     with ExitStack() as closing:
         await in_thread(lambda: data.mkdir(parents=True, exist_ok=True))
@@ -82,12 +88,12 @@ async def serving(config: Config, *, agents: Path | None = None, brain: Brain | 
             async with trio.open_nursery() as services:
                 phrases = PhraseBook()
                 own = brain
-                if needs_brain(config):
+                if own is not None or needs_brain(config):
                     own = own or await services.start(make_brain(config).run)
                     await phrases.fill(own, texts_of(books))
                 else:
                     await phrases_without_brain(config, phrases, texts_of(books))
-                calls = _Calls(config, ledger, own, model_lines(config, own), books, phrases)
+                calls = _Calls(config, ledger, own, model_lines(config, own), books, phrases, tell)
                 try:
                     async with calls.open(services) as up:
                         yield up
@@ -108,6 +114,7 @@ class _Calls:
         lines: Mapping[str, ModelLine],
         books: Mapping[str, Playbook],
         phrases: PhraseBook,
+        tell: Tell,
     ) -> None:
         """Raises OSError when the SIP address is taken."""
         self.config, self.ledger, self.brain = config, ledger, brain
