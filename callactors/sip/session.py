@@ -91,6 +91,7 @@ class Session:
         if event is not None:
             self.tell(event)
         self.ended = True
+        self._turns.clear()
         if self.said_bye:
             self.hush()
         for request_id in list(self.pending):
@@ -214,7 +215,7 @@ class Session:
 
     def _next_turn(self, now: float) -> None:
         self._busy = False
-        if self._turns and not self.removed:
+        if self._turns:
             self._in_turn(self._turns.popleft(), now)
 
     # -- ending it ---------------------------------------------------------------------------------------------
@@ -388,8 +389,6 @@ class Session:
 
     def notify(self, sipfrag: bytes, terminated: bool, now: float) -> None:
         """Report on a call the peer asked us to make."""
-        if self.removed:
-            return
         headers = [("Contact", self.core.contact), *notify_headers(self.refer_event or "refer", terminated)]
         self.send("NOTIFY", now, lambda status, response, now: None, headers=headers, body=sipfrag)
 

@@ -13,7 +13,18 @@ import trio.testing
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.net.udp import UdpSocket
 from callactors.sip.address import Address
-from callactors.sip.events import Acked, Answered, Event, HungUp, Invited
+from callactors.sip.events import (
+    Acked,
+    Answered,
+    Event,
+    HungUp,
+    Invited,
+    Notified,
+    Reanswered,
+    ReferAnswered,
+    ReferReceived,
+    Reoffered,
+)
 from callactors.sip.headers import name_addr
 from callactors.sip.uri import SipUri
 
@@ -77,6 +88,40 @@ async def test_a_call_over_real_sockets_is_answered_and_hung_up(phones: tuple[Ph
     assert await caller.hear(HungUp) == HungUp(session, 16, "bye")
     with trio.fail_after(2):
         await desk.sip.wait_settled()
+
+
+async def test_hold_transfer_and_info_go_both_ways_over_real_sockets(phones: tuple[Phone, Phone]) -> None:
+    caller, desk = phones
+    session = caller.dial(desk)
+    number = (await desk.hear(Invited)).session
+    desk.sip.answer(number, b"answer")
+    await desk.hear(Acked)
+    desk.sip.reinvite(number, b"hold")
+    offer = await caller.hear(Reoffered)
+    assert isinstance(offer, Reoffered)
+    caller.sip.respond(session, offer.request_id, 200, b"held")
+    assert await desk.hear(Reanswered) == Reanswered(number, 200, b"held")
+    desk.sip.refer(number, "sip:human@127.0.0.1")
+    wish = await caller.hear(ReferReceived)
+    assert isinstance(wish, ReferReceived)
+    caller.sip.respond(session, wish.request_id, 202)
+    caller.sip.notify(session, b"SIP/2.0 200 OK", True)
+    assert await desk.hear(ReferAnswered) == ReferAnswered(number, 202)
+    assert await desk.hear(Notified) == Notified(number, 200, True)
+
+
+async def test_a_new_process_hangs_up_for_a_dead_one(phones: tuple[Phone, Phone]) -> None:
+    caller, desk = phones
+    session = caller.dial(desk)
+    number = (await desk.hear(Invited)).session
+    desk.sip.answer(number, b"answer")
+    await caller.hear(Answered)
+    facts = desk.sip.facts(number)
+    reborn = Phone(9)
+    reborn.sip.bye_orphan(facts, facts.cseq + 1000)
+    assert await caller.hear(HungUp) == HungUp(session, None, None)
+    assert reborn.sip.entries() == 2
+    reborn.sip.close()
 
 
 async def test_port_zero_becomes_the_real_port_in_address_and_via(phones: tuple[Phone, Phone]) -> None:
