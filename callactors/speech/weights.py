@@ -1,7 +1,7 @@
 """The pinned weight files of the embedded brain: where they are, and whether they are the ones we measured.
 
 - A weight comes from an installed package, or from `--model-dir`: the file itself, or a folder as the package has it.
-- A file is used only when its sha256 is the pinned one; anything else is WeightsMissing, with the remedy in its text.
+- The first place that has it decides, and only the pinned sha256 will do: else WeightsMissing, with the remedy.
 - Nothing is ever downloaded, and no package is imported to find its files.
 """
 
@@ -89,14 +89,11 @@ def digest(path: Path) -> str:
 
 def find(weight: Weight, model_dir: Path | None = None) -> Path:
     """The verified path of `weight`. Raises WeightsMissing; reads the whole file (tens of MB): call it in a thread."""
-    wrong: Path | None = None
-    for place in _places(weight, model_dir):
-        if place.is_file():
-            if digest(place) == weight.sha256:
-                return place
-            wrong = wrong or place
-    if wrong is not None:
-        problem = f"{wrong} is not the pinned file of {weight.package} (its sha256 differs)"
+    place = next((place for place in _places(weight, model_dir) if place.is_file()), None)
+    if place is not None:
+        if digest(place) == weight.sha256:
+            return place
+        problem = f"{place} is not the pinned file of {weight.package} (its sha256 differs)"
     else:
         looked = f" or in {model_dir}" if model_dir is not None else ""
         problem = f"{Path(weight.file).name} of the package {weight.package} was not found{looked}"

@@ -73,9 +73,14 @@ class Voice:
             await self._await_ready(task_status)
             await process.wait()
         finally:
-            self._ready = trio.Event()
-            self._process = None
+            self._lost()
             await _end(process)
+
+    def _lost(self) -> None:
+        """The child is gone: whoever wants to speak waits for its successor."""
+        self._process = None
+        if self._ready.is_set():
+            self._ready = trio.Event()
 
     def _begin(self, process: trio.Process) -> None:
         self.starts += 1
@@ -142,6 +147,7 @@ class Voice:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
             if not data:
+                self._lost()
                 raise VoiceDied("the voice child ended while it was speaking")
             self._held += data
 
