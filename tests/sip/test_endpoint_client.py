@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
 from callactors.errors import MalformedMessage, UnsafeText
+from callactors.sip.address import Address
 from callactors.sip.auth import Challenge, Credentials, verify
 from callactors.sip.events import Answered, Failed, Gone, HungUp, Progressed, Reanswered, Reoffered
 from callactors.sip.headers import name_addr, vias
@@ -331,3 +334,64 @@ def test_verbs_for_nobody_do_nothing() -> None:
     assert (endpoint.datagrams(), endpoint.entries()) == ([], 0)
     with pytest.raises(KeyError):
         endpoint.facts(99)
+
+
+def test_a_challenged_reinvite_is_sent_again_with_credentials() -> None:
+    script = Script()
+    session, _, _ = up(script, LOGIN)
+    script.endpoint.reinvite(session, b"hold", now=0.0)
+    hold = only(script.collect(), "INVITE")
+    again = only(
+        script.send(response(hold, 407, headers=['Proxy-Authenticate: Digest realm="r", nonce="n"'])), "INVITE"
+    )
+    assert again.headers.get("Proxy-Authorization")
+    assert methods(script.send(response(again, 200))) == ["ACK"]
+    assert script.told(Reanswered) == [Reanswered(session, 200, b"")]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda ok: ok.replace(b";tag=theirs", b""),
+        lambda ok: ok.replace(b"CSeq: 1 INVITE\r\n", b""),
+        lambda ok: ok.replace(b"Via: ", b"Via: SIP/2.0/UDP 127.0.0.99;branch=z9hG4bKx\r\nVia: "),
+        lambda ok: ok.replace(b"z9hG4bK", b"z9hG4bX"),
+        lambda ok: ok.replace(b"CSeq: 1 INVITE", b"CSeq: 1 BYE"),
+        lambda ok: ok.replace(b"Contact: <sip:", b"Contact: <sip"),
+    ],
+)
+def test_a_200_that_cannot_be_ours_changes_nothing(spoil: Callable[[bytes], bytes]) -> None:
+    script = Script()
+    _, invite = dial(script)
+    ok = response(invite, 200)
+    assert script.send(spoil(ok)) == []
+    assert script.told(Answered) == []
+    assert methods(script.send(ok)) == ["ACK"]
+
+
+def test_finish_while_our_own_offer_is_out_sends_bye_and_still_acknowledges() -> None:
+    script = Script()
+    session, _, _ = up(script)
+    script.endpoint.reinvite(session, b"hold", now=0.0)
+    hold = only(script.collect(), "INVITE")
+    script.endpoint.finish(session, now=0.0)
+    assert methods(script.collect()) == ["BYE"]
+    assert methods(script.send(response(hold, 200))) == ["ACK"]
+    assert script.told(Reanswered) == []
+
+
+def test_ipv6_addresses_are_bracketed_wherever_they_stand() -> None:
+    us, them = Address("::1", 5060), Address("::2", 5070)
+    script = Script(local=us, trunk_of={"::2": "carrier"}.get)
+    session = script.endpoint.invite(
+        SipUri("sip", "x", None, "::2", 5070), to_address=them, trunk="carrier", caller=ME, body=b"", now=0.0
+    )
+    invite = only(script.collect(), "INVITE")
+    assert (str(invite.uri), invite.headers.get("Contact")) == ("sip:x@[::2]:5070", "<sip:callactors@[::1]:5060>")
+    script.send(response(invite, 200), them)
+    facts = script.endpoint.facts(session)
+    assert facts.remote_address == "[::2]:5070"
+    reborn = Script(local=us, trunk_of={"::2": "carrier"}.get)
+    reborn.endpoint.bye_orphan(facts, 9, now=0.0)
+    assert methods(reborn.collect()) == ["BYE"]
+    assert reborn.outbox[0][1] == them

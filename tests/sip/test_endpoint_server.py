@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callactors.sip.address import Address
+from callactors.sip.core import Core
 from callactors.sip.events import Acked, Cancelled, Gone, HungUp, InfoReceived, Invited, NoAck, Reoffered
 from callactors.sip.headers import Headers, vias
 from callactors.sip.message import Message, Request, Response, to_bytes
@@ -558,3 +560,15 @@ def test_headers_of_a_refusal_by_the_user_are_sent() -> None:
     assert isinstance(refused, Response)
     assert (refused.status, refused.reason, header(refused, "Retry-After")) == (503, "Full", "3")
     assert isinstance(refused.headers, Headers)
+
+
+def test_a_request_without_via_gets_silence() -> None:
+    script = Script()
+    assert script.send(request("OPTIONS", without=["Via"])) == []
+    assert script.endpoint.counters() == {"malformed": 1}
+
+
+def test_what_may_not_be_written_is_counted_and_not_sent() -> None:
+    core = Core(local=PEER, node="n:1", random=Random(1), user_agent="x")
+    core.put_safely(Response(200, "a\r\nb", Headers()), PEER)
+    assert (core.outbox, core.counters["unsafe"], core.node) == ([], 1, "n-1")
