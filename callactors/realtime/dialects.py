@@ -69,7 +69,7 @@ class _Reader:
     def _read_again(self, text: str, error: msgspec.ValidationError) -> Any:
         try:
             name = _type_of.decode(text).type
-        except msgspec.ValidationError:
+        except (msgspec.DecodeError, RecursionError):  # no type, or broken behind the place of the first error
             raise MalformedEvent(str(error)) from error
         if beta.knows(name):
             return self.read_beta(text)

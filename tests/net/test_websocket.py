@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.lowlevel
 
 from callactors.errors import ModelFailed, UnsafeText
 from callactors.net import websocket
@@ -199,6 +200,25 @@ async def test_a_header_with_a_line_break_never_reaches_the_wire() -> None:
         with pytest.raises(UnsafeText):
             async with open_websocket(f"ws://127.0.0.1:{port}/", {"a": "b\r\nc: d"}):
                 pass
+
+
+async def test_sending_on_a_closed_connection_says_why() -> None:
+    async def closing(connection: Connection, path: str, headers: Headers) -> None:
+        await connection.close(1001, "bye")
+
+    async with served(closing) as port, open_websocket(f"ws://127.0.0.1:{port}/", {}) as connection:
+        with pytest.raises(ModelFailed, match="bye"):
+            await connection.receive()
+        with pytest.raises(ModelFailed, match="bye") as caught:
+            await connection.send("more")
+    assert caught.value.code == "ws_1001"
+
+
+async def test_a_tls_handshake_that_takes_too_long_leaves_no_socket() -> None:
+    async with raw_peer(None) as port:
+        before = descriptors()
+        assert (await failure(f"wss://127.0.0.1:{port}/", patience=0.1)).code == "timeout"
+        assert descriptors() <= before + 1  # the peer's own end of it
 
 
 async def test_an_address_of_another_scheme_is_refused() -> None:

@@ -1,103 +1,33 @@
-"""The conversation as a table of events in and actions out; then its promises, whatever the order of events."""
+"""The conversation as a table of events in and actions out."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 import attrs
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from callactors.audio.format import AudioFormat
 from callactors.realtime import events as e
-from callactors.realtime.actions import (
-    Action,
-    EndOfUtterance,
-    Lost,
-    Play,
-    Ready,
-    Request,
-    Send,
-    Stop,
-    Stumbled,
-    Turn,
-    Used,
-)
+from callactors.realtime.actions import EndOfUtterance, Lost, Play, Ready, Request, Stop, Stumbled, Turn, Used
 from callactors.realtime.conversation import LONGEST, Conversation
-from callactors.realtime.items import ErrorDetail, Item, Response, Session, StatusDetails, Usage
-from callactors.realtime.session import Profile
-
-PROFILE = Profile(instructions="Hi", format=AudioFormat.PCMU)
-SECOND = b"\x55" * 8000
-A = TypeVar("A")
-
-
-def ready(profile: Profile = PROFILE, seed: tuple[e.ClientEvent, ...] = ()) -> Conversation:
-    """A conversation past its handshake."""
-    talk = Conversation(profile, seed)
-    talk.receive(e.SessionCreated(session=Session(type="realtime")), 0.0)
-    talk.receive(e.SessionUpdated(session=Session(type="realtime")), 0.0)
-    return talk
-
-
-def feed(talk: Conversation, *events: e.ServerEvent, now: float = 1.0) -> list[Action]:
-    return [action for event in events for action in talk.receive(event, now)]
-
-
-def sent(actions: list[Action], kind: type[A]) -> list[A]:
-    """The client events of this kind among the actions."""
-    return [action.event for action in actions if isinstance(action, Send) and isinstance(action.event, kind)]
-
-
-def of(actions: list[Action], kind: type[A]) -> list[A]:
-    return [action for action in actions if isinstance(action, kind)]
-
-
-def created(response: str = "r", **more: Any) -> e.ResponseCreated:
-    return e.ResponseCreated(response=Response(id=response, **more))
-
-
-def done(response: str = "r", status: str = "completed", code: str | None = None) -> e.ResponseDone:
-    details = StatusDetails(type=status, error=ErrorDetail(code=code)) if code else None
-    return e.ResponseDone(response=Response(id=response, status=status, status_details=details))
-
-
-def delta(item: str = "a", response: str = "r", audio: bytes = SECOND) -> e.ResponseOutputAudioDelta:
-    return e.ResponseOutputAudioDelta(response_id=response, item_id=item, delta=audio)
-
-
-def words(text: str, item: str = "a", response: str = "r") -> e.ResponseOutputAudioTranscriptDelta:
-    return e.ResponseOutputAudioTranscriptDelta(response_id=response, item_id=item, delta=text)
-
-
-def item_done(item: str = "a", response: str = "r") -> e.ResponseOutputItemDone:
-    return e.ResponseOutputItemDone(response_id=response, item=Item(type="message", id=item))
-
-
-def wants_tool(call: str, response: str = "r", **more: Any) -> e.ResponseOutputItemDone:
-    asked = Item(type="function_call", id=f"i_{call}", call_id=call, **{"name": "book", "arguments": "{}", **more})
-    return e.ResponseOutputItemDone(response_id=response, item=asked)
-
-
-def speech(item: str = "u") -> e.InputAudioBufferSpeechStarted:
-    return e.InputAudioBufferSpeechStarted(item_id=item, audio_start_ms=0)
-
-
-def silence(item: str = "u") -> tuple[e.InputAudioBufferSpeechStopped, e.InputAudioBufferCommitted]:
-    return e.InputAudioBufferSpeechStopped(item_id=item, audio_end_ms=1), e.InputAudioBufferCommitted(item_id=item)
-
-
-def transcript(text: str, item: str = "u") -> e.ConversationItemInputAudioTranscriptionCompleted:
-    return e.ConversationItemInputAudioTranscriptionCompleted(item_id=item, transcript=text)
-
-
-def error(code: str, event_id: str | None = None) -> e.ErrorReported:
-    return e.ErrorReported(error=ErrorDetail(type="t", code=code, message="m", event_id=event_id))
-
-
-SAYING = (created(), words("one two three four"), delta(), delta())
-
+from callactors.realtime.items import Response, Session, Usage
+from callactors.testing.realtime_words import (
+    PROFILE,
+    SAYING,
+    SECOND,
+    created,
+    delta,
+    done,
+    error,
+    feed,
+    item_done,
+    of,
+    ready,
+    sent,
+    silence,
+    speech,
+    transcript,
+    wants_tool,
+    words,
+)
 
 # -- the handshake ----------------------------------------------------------------------------------------------------
 
@@ -256,115 +186,6 @@ def test_a_sentence_of_ours_that_makes_no_sound_is_still_ended() -> None:
     assert of(feed(talk, created(), done()), EndOfUtterance) == [EndOfUtterance("local:1")]
 
 
-# -- turns ------------------------------------------------------------------------------------------------------------
-
-
-def a_turn(talk: Conversation) -> list[Action]:
-    actions = feed(talk, speech(), *silence(), now=1.0)
-    actions += talk.cut_off(None, 0, 1.0)
-    actions += feed(talk, transcript("Hello"), now=1.2)
-    actions += feed(talk, created(), now=1.3) + feed(talk, words("Hi there"), delta(), now=1.5)
-    return actions + feed(talk, item_done(), done(), now=1.6) + talk.started("a", 1.55, 1.6)
-
-
-def test_a_turn_has_its_stages_in_ms_after_the_callers_last_word() -> None:
-    talk = ready()
-    a_turn(talk)
-    (turn,) = of(talk.heard("a", 2.6), Turn)
-    assert (turn.heard, turn.said, turn.cut_ms) == ("Hello", "Hi there", None)
-    assert turn.stages == {
-        "speech_end_to_transcript": 200,
-        "to_response_created": 300,
-        "to_first_audio": 500,
-        "to_first_rtp": 550,
-    }
-
-
-def test_what_was_said_of_a_cut_turn_is_what_was_heard_with_a_mark() -> None:
-    talk = ready()
-    feed(talk, *SAYING, speech())
-    actions = talk.cut_off("a", 1000, 2.0) + feed(talk, done(status="cancelled"))
-    assert of(actions, Turn) == [Turn("", "one two [...]", 1000, {})]
-
-
-def test_a_late_transcript_belongs_to_its_own_turn() -> None:
-    talk = ready()
-    feed(talk, *silence("u1"), created(), delta(), item_done(), done())
-    assert of(talk.heard("a", 2.0), Turn) == []
-    feed(talk, *silence("u2"), created("r2"), words("Two", "b", "r2"), delta("b", "r2"), item_done("b"), done("r2"))
-    actions = feed(talk, transcript("second", "u2")) + talk.heard("b", 3.0)
-    actions += feed(talk, transcript("first", "u1"))
-    assert [turn.heard for turn in of(actions, Turn)] == ["first", "second"]
-
-
-def test_a_failed_transcript_is_no_reason_to_wait() -> None:
-    talk = ready()
-    feed(talk, *silence(), created(), delta(), item_done(), done())
-    failed = e.ConversationItemInputAudioTranscriptionFailed(item_id="u", error=ErrorDetail(code="c"))
-    assert of(talk.heard("a", 2.0) + feed(talk, failed), Turn)
-
-
-def test_words_before_an_answer_are_one_turn() -> None:
-    talk = ready()
-    feed(talk, *silence("u1"), transcript("I need", "u1"), speech("u2"), *silence("u2"), transcript("a cut", "u2"))
-    feed(talk, created(), delta(), item_done(), done())
-    assert of(talk.heard("a", 2.0), Turn)[0].heard == "I need a cut"
-
-
-def test_a_turn_with_a_tool_is_one_turn() -> None:
-    talk = ready()
-    feed(talk, *silence(), transcript("Book it"), created(), words("One moment."), delta(), item_done())
-    feed(talk, wants_tool("c"), done())
-    assert of(talk.heard("a", 2.0), Turn) == []
-    talk.tool_finished("c", "ok", 2.0)
-    feed(talk, created("r2"), words("Booked.", "b", "r2"), delta("b", "r2"), item_done("b"), done("r2"))
-    assert of(talk.heard("b", 3.0), Turn)[0].said == "One moment. Booked."
-
-
-def test_transcripts_that_never_come_hold_only_so_many_turns() -> None:
-    talk = ready()
-    actions: list[Action] = []
-    for n in range(8):
-        actions += feed(talk, *silence(f"u{n}"), created(f"r{n}"), delta(f"a{n}", f"r{n}"), done(f"r{n}"))
-        actions += talk.heard(f"a{n}", 2.0)
-    assert len(of(actions, Turn)) == 3
-
-
-def test_without_transcription_a_turn_does_not_wait_for_one() -> None:
-    talk = ready(attrs.evolve(PROFILE, transcription_model=None))
-    feed(talk, *silence(), created(), delta(), item_done(), done())
-    assert of(talk.heard("a", 2.0), Turn)
-
-
-def test_the_rest_of_an_ended_session_is_told_as_far_as_it_got() -> None:
-    talk = ready()
-    feed(talk, *silence(), transcript("Hello"), *SAYING)
-    assert talk.rest() == [
-        Turn(
-            "Hello",
-            "one two three four [...]",
-            None,
-            {"speech_end_to_transcript": 0.0, "to_response_created": 0.0, "to_first_audio": 0.0},
-        )
-    ]
-    assert talk.rest() == []
-
-
-def test_a_replay_tells_words_tools_and_answers_in_order() -> None:
-    talk = ready()
-    feed(talk, *silence(), transcript("Book it"), created(), wants_tool("c"), done())
-    talk.tool_finished("c", "booked", 1.0)
-    feed(talk, created("r2"), words("Done.", "b", "r2"), delta("b", "r2"), item_done("b"), done("r2"))
-    talk.heard("b", 2.0)
-    items = [event.item for event in talk.replay() if isinstance(event, e.ConversationItemCreate)]
-    assert [item.role or item.type for item in items] == ["user", "function_call", "function_call_output", "assistant"]
-    heir = Conversation(PROFILE, talk.replay())
-    feed(heir, e.SessionCreated(session=Session(type="realtime")))
-    actions = feed(heir, e.SessionUpdated(session=Session(type="realtime")))
-    assert len(sent(actions, e.ConversationItemCreate)) == 4
-    assert heir.replay() == talk.replay()
-
-
 # -- errors and failures ----------------------------------------------------------------------------------------------
 
 
@@ -465,6 +286,10 @@ def test_an_overflowing_response_is_cancelled_once_and_its_late_audio_dropped() 
     assert not of(feed(talk, delta()), Play)
 
 
+def test_audio_after_the_end_of_its_item_is_dropped() -> None:
+    assert not of(feed(ready(), created(), delta(), item_done(), delta()), Play)[1:]
+
+
 def test_overflow_of_a_finished_response_cancels_nothing() -> None:
     talk = ready()
     feed(talk, *SAYING, done())
@@ -552,85 +377,3 @@ def test_wishes_are_bounded_and_wishes_for_an_answer_are_one() -> None:
         count += len(creates)
         actions = feed(talk, created(f"n{count}"), done(f"n{count}"))
     assert count <= 8
-
-
-# -- whatever the order -----------------------------------------------------------------------------------------------
-
-RESPONSES = st.sampled_from(["r", "s"])
-ITEMS = st.sampled_from(["a", "b"])
-CALLS = st.sampled_from(["c", "d", "e"])
-SERVER = st.one_of(
-    RESPONSES.map(created),
-    st.builds(done, RESPONSES, st.sampled_from(["completed", "failed", "cancelled", "incomplete"])),
-    st.builds(delta, ITEMS, RESPONSES, st.just(b"\x55" * 800)),
-    st.builds(words, st.just("hello "), ITEMS, RESPONSES),
-    st.builds(wants_tool, CALLS, RESPONSES),
-    st.builds(item_done, ITEMS, RESPONSES),
-    st.just(speech()),
-    st.sampled_from(silence()),
-    st.just(transcript("hi")),
-    st.builds(error, st.sampled_from(["server_error", "conversation_already_has_active_response", "x"])),
-)
-OURS = st.one_of(
-    st.tuples(st.just("tool_finished"), CALLS, st.just("out")),
-    st.tuples(st.just("cut_off"), ITEMS | st.none(), st.integers(0, 500)),
-    st.tuples(st.just("heard"), ITEMS),
-    st.tuples(st.just("overflowed"), ITEMS),
-    st.tuples(st.just("digit"), st.just("5")),
-    st.tuples(st.just("say"), st.just("Hello"), st.sampled_from(["", "local:1"])),
-    st.tuples(st.just("expire")),
-)
-
-
-@attrs.define
-class Promises:
-    """What must hold over a whole run."""
-
-    outstanding: bool = False
-    active: set[str] = attrs.field(factory=set)
-    over: set[str] = attrs.field(factory=set)
-    outputs: list[str] = attrs.field(factory=list)
-    requests: list[str] = attrs.field(factory=list)
-    received: dict[str, int] = attrs.field(factory=dict)
-
-    def server(self, event: object) -> None:
-        match event:
-            case e.ResponseCreated():
-                self.outstanding = False
-            case e.ErrorReported():
-                self.outstanding = False  # which of ours an error is about is the conversation's to judge
-            case e.ResponseOutputAudioDelta():
-                self.outstanding = False  # a response told without its beginning
-                self.received[event.item_id] = self.received.get(event.item_id, 0) + len(event.delta) // 8
-            case e.ResponseDone() | e.ResponseOutputItemDone() | e.ResponseOutputAudioTranscriptDelta():
-                self.outstanding = False
-
-    def ours(self, action: Action) -> None:
-        match action:
-            case Request():
-                self.requests.append(action.tool_request_id)
-            case Send(event=e.ResponseCreate()):
-                assert not self.outstanding
-                self.outstanding = True
-            case Send(event=e.ConversationItemCreate(item=Item(type="function_call_output", call_id=str() as call))):
-                self.outputs.append(call)
-            case Send(event=e.ConversationItemTruncate(item_id=item, audio_end_ms=ms)):
-                assert ms <= self.received[item]
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(SERVER | OURS, max_size=40))
-def test_at_most_one_create_is_outstanding_and_every_call_gets_one_output(steps: list[Any]) -> None:
-    talk, promises = ready(), Promises()
-    for now, step in enumerate(steps):
-        if isinstance(step, tuple):
-            actions = getattr(talk, step[0])(*step[1:], float(now))
-        else:
-            promises.server(step)
-            actions = talk.receive(step, float(now))
-        for action in actions:
-            promises.ours(action)
-    for call in set(promises.requests) - set(promises.outputs):
-        for action in talk.tool_finished(call, "late", 99.0):
-            promises.ours(action)
-    assert sorted(promises.outputs) == sorted(set(promises.requests))

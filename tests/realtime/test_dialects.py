@@ -133,6 +133,8 @@ NONSENSE = [
     '{"type":"response.audio.delta","response_id":"r","item_id":"i","delta":5}',
     '{"type":"response.created","response":{"status":"x","output":{"a":1}}}',
     "\ud800",
+    '{"type":"conversation.item.retrieved","item":Infinity}',
+    '{"type":"no.such.event","item":Infinity}',
     '{"type":"session.created","session":{"type":"realtime","tool_choice":' + '{"a":' * 5000 + "1" + "}" * 5000 + "}}",
 ]
 
