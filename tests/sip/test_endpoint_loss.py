@@ -46,6 +46,7 @@ class World:
             Endpoint(local=place, node=name, trunk_of=lambda host: "t", random=Random(source.random()))
             for place, name in ((CALLER, "a"), (DESK, "b"))
         )
+        self.desk_session = 0
         self._answer_after, self._desk_leaves = answer_after, desk_leaves
         self.wire.join(CALLER, self.caller, self._caller_hears)
         self.wire.join(DESK, self.desk, self._desk_hears)
@@ -63,7 +64,10 @@ class World:
 
     def _desk_hears(self, now: float, event: Event) -> None:
         desk, number = self.desk, event.session
-        if isinstance(event, Invited):
+        if isinstance(event, Reoffered):
+            desk.respond(number, event.request_id, 200, now=now)
+        elif isinstance(event, Invited):
+            self.desk_session = number
             desk.ring(number, now=now)
             self.wire.at(now + self._answer_after, lambda: desk.answer(number, b"answer", now=self.wire.now))
             self.wire.at(now + self._desk_leaves, lambda: desk.finish(number, now=self.wire.now))
@@ -104,6 +108,18 @@ def test_a_call_nobody_ends_is_up_on_both_sides(seed: int, loss: float) -> None:
     assert caller[Answered] == 1
     assert desk[Acked] == 1
     assert desk[Reanswered] == desk[ReferAnswered] == caller[Reoffered] == caller[ReferReceived] == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.2]))
+def test_offers_that_cross_are_both_answered_in_the_end(seed: int, loss: float) -> None:
+    world = World(seed, loss, 0.1, 500.0, 500.0)
+    world.wire.at(20.0, lambda: world.caller.reinvite(world.session, b"mine", now=20.0))
+    world.wire.at(20.0, lambda: world.desk.reinvite(world.desk_session, b"yours", now=20.0))
+    world.wire.run(150.0)
+    caller, desk = ([e for e in world.wire.heard[place] if isinstance(e, Reanswered)] for place in (CALLER, DESK))
+    assert [event.status for event in caller] == [200]
+    assert [event.status for event in desk] == [200, 200]
 
 
 @settings(max_examples=60, deadline=None)
