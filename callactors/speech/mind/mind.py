@@ -90,7 +90,7 @@ class Mind:
         if job.name == ANSWER:
             return self._answered(result)
         if job.name in (TRANSFER, END):
-            return [] if result.ok else [Say(result.say if result.say != wording.BROKE else wording.NOBODY_THERE)]
+            return [] if result.ok else [Say(wording.BACK)]
         return self._succeeded(job, result) if result.ok else self._failed(job, result)
 
     def _waits(self, text: str) -> bool:
@@ -369,10 +369,13 @@ class Mind:
     # -- a tool finished -------------------------------------------------------------------------------------------
 
     def _handed_over(self, result: Result) -> list[Act]:
-        if not result.ok:
-            self._carried = None
-            return [Say(result.say)]
-        return self._carry_on() if self._reconfigured else []
+        """New tools say that it happened, whatever the words; until then only an ok is waited on."""
+        if self._reconfigured:
+            return self._carry_on()
+        if result.ok:
+            return []
+        self._carried = None
+        return [Say(f"{wording.BROKE} {self._question()}")]
 
     def _carry_on(self) -> list[Act]:
         """The colleague takes up the same words, and does not pass them on again."""
@@ -392,7 +395,7 @@ class Mind:
         return [Say(_asking(result.say))]
 
     def _succeeded(self, job: Job, result: Result) -> list[Act]:
-        self._state.done(job, wrote=not READS.match(job.name))
+        self._state.done(wrote=not READS.match(job.name))
         if result.then:
             self._state.stage, self._state.proposal, self._state.offers = "proposed", result.then, result.offers
             return [Say(result.say or "Shall I go on?")]

@@ -32,6 +32,7 @@ class State:
     offers: Mapping[str, list[str]] = attrs.field(factory=dict)  # by slot name, what a tool said would do
     proposal: str | None = None  # the tool proposed
     memory: dict[str, Any] = attrs.field(factory=dict)  # by parameter name, across tools and specialists
+    personal: set[str] = attrs.field(factory=lambda: {"phone"})  # names in `memory` that are about the caller
     misses: int = 0  # in a row
     closing: bool = False  # "is there anything else?" was asked
 
@@ -39,9 +40,11 @@ class State:
         """Take up a job with what is already known."""
         self.drop()
         self.job, self.stage = job, "collecting"
+        self.personal |= {slot.name for slot in job.slots if slot.kind in PERSONAL}
         for slot in job.slots:
-            if slot.kind != "text" and slot.name in self.memory and slot.takes(self.memory[slot.name]):
-                self.values[slot.name] = self.memory[slot.name]
+            known = self.memory.get(slot.name, self.memory.get("phone") if slot.kind == "phone" else None)
+            if slot.kind != "text" and known is not None and slot.takes(known):
+                self.values[slot.name] = known
 
     def learn(self, values: Mapping[str, Any], pieces: Mapping[str, Any]) -> None:
         """Take in what an utterance gave."""
@@ -64,11 +67,10 @@ class State:
         self.values, self.pieces, self.offers = {}, {}, {}
         self.misses, self.closing = 0, False
 
-    def done(self, job: Job, wrote: bool) -> None:
+    def done(self, wrote: bool) -> None:
         """A job is finished: after a write only who the caller is remains known."""
         if wrote:
-            personal = {slot.name for slot in job.slots if slot.kind in PERSONAL}
-            self.memory = {name: value for name, value in self.memory.items() if name in personal}
+            self.memory = {name: value for name, value in self.memory.items() if name in self.personal}
         self.drop()
 
     def missing(self) -> Slot | None:

@@ -186,10 +186,10 @@ def test_the_target_named_is_the_one_dialled() -> None:
     assert used(mind().hear("Put me through to the manager.")).arguments == {"target": "manager"}
 
 
-def test_nobody_there_is_said_and_the_talk_goes_on() -> None:
+def test_after_a_transfer_nobody_took_the_talk_goes_on() -> None:
     made = mind()
     acts = made.hear("Operator.")
-    assert "couldn't reach anybody" in said(finished(made, acts, '{"ok": false}'))
+    assert said(finished(made, acts, "The transfer was not taken: refused (SIP 603).")) == "How else can I help?"
     assert said(made.hear("Reserve a table")) == "What is the day?"
     assert "nobody" in said(mind([TABLE]).hear("Operator."))
 
@@ -250,7 +250,14 @@ def test_a_hand_over_waits_for_its_session_update() -> None:
 def test_a_failed_hand_over_is_told() -> None:
     made = mind([OVER])
     acts = made.hear("Reserve a table.")
-    assert said(finished(made, acts, {"ok": False, "say": "They are away."})) == "They are away."
+    assert said(finished(made, acts, "there is no colleague 'tables'")).startswith("Sorry. That didn't work")
+
+
+def test_a_hand_over_is_known_by_the_new_tools_whatever_its_output_says() -> None:
+    made = mind([OVER, PERSON])
+    acts = made.hear("Reserve a table tomorrow at 8 pm please.")
+    made.configure("", [TABLE, OVER])
+    assert said(finished(made, acts, "tables carries on.")) == "What is the number of guests?"
 
 
 def test_a_turn_without_words_repeats_the_question() -> None:
