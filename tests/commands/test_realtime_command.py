@@ -1,0 +1,139 @@
+"""`python -m callactors realtime`: a real process with the real brain, spoken to over ws and wss."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from callactors.commands.realtime import split_address
+from callactors.errors import ModelFailed
+from callactors.net.websocket import Connection, open_websocket
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH = "import typer; from callactors.commands.realtime import realtime; typer.run(realtime)"
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command in a process of its own, and the address it printed; ended by SIGTERM, cleanly, leaving no child."""
+    command = [sys.executable, "-c", LAUNCH, "--listen", "127.0.0.1:0", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready = process.stdout.readline().split()
+            assert ready[:1] == ["READY"]
+            children = children_of(process.pid)
+            assert len(children) == 2
+            yield process, ready[1].removeprefix("realtime=")
+        finally:
+            process.terminate()
+        assert process.wait(10) == 0
+        assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving("--concurrent", "2") as (_, address):
+        yield address
+
+
+async def until(connection: Connection, kind: str) -> dict[str, Any]:
+    """The next event of a type."""
+    with trio.fail_after(20):
+        while True:
+            event: dict[str, Any] = json.loads(await connection.receive())
+            if event["type"] == kind:
+                return event
+
+
+async def send(connection: Connection, **event: object) -> None:
+    await connection.send(json.dumps(event))
+
+
+async def test_it_greets_by_voice(url: str) -> None:
+    async with open_websocket(f"{url}?model=mine", {}) as connection:
+        assert (await until(connection, "session.created"))["session"]["model"] == "mine"
+        await send(connection, type="response.create", response={"instructions": "Say exactly: Hello."})
+        delta = await until(connection, "response.output_audio.delta")
+        assert len(delta["delta"]) > 1_000
+        assert delta["event_id"]
+        assert (await until(connection, "response.done"))["response"]["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("text", "event_id"),
+    [
+        ("not json", None),
+        ("[]", None),
+        ('{"type":"no.such.event","event_id":"e1"}', "e1"),
+        ('{"type":"session.update","session":{},"event_id":"e2"}', "e2"),
+        ('{"type":"input_audio_buffer.append","audio":"***"}', None),
+        ('{"type":"conversation.item.truncate","event_id":"e3"}', "e3"),
+        ("[" * 100_000, None),
+    ],
+)
+async def test_a_bad_request_is_an_error_event_and_the_session_goes_on(
+    url: str, text: str, event_id: str | None
+) -> None:
+    async with open_websocket(url, {}) as connection:
+        await connection.send(text)
+        assert (await until(connection, "error"))["error"]["event_id"] == event_id
+        await send(connection, type="input_audio_buffer.clear")
+        await until(connection, "input_audio_buffer.cleared")
+
+
+async def test_one_session_too_many_is_refused_and_closed(url: str) -> None:
+    async with open_websocket(url, {}) as first, open_websocket(url, {}) as second:
+        await until(first, "session.created")
+        await until(second, "session.created")
+        async with open_websocket(url, {}) as third:
+            assert (await until(third, "error"))["error"]["code"] == "rate_limit_exceeded"
+            with pytest.raises(ModelFailed):
+                await until(third, "session.created")
+
+
+async def test_another_path_is_not_served(url: str) -> None:
+    with pytest.raises(ModelFailed) as refused:
+        async with open_websocket(url.replace("/v1/realtime", "/v2"), {}):
+            pass
+    assert refused.value.code == "http_404"
+
+
+async def test_beta_clients_are_spoken_to_in_beta(url: str) -> None:
+    async with open_websocket(url, {"OpenAI-Beta": "realtime=v1"}) as connection:
+        created = await until(connection, "session.created")
+        assert created["session"]["input_audio_format"] == "pcm16"
+
+
+def test_a_port_in_use_and_bad_options_are_told() -> None:
+    command = [sys.executable, "-c", LAUNCH, "--listen", "nowhere"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, "HOST:PORT" in done.stderr) == (2, True)
+
+
+def test_missing_weights_end_it_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"not it")
+    command = [sys.executable, "-c", LAUNCH, "--listen", "127.0.0.1:0", "--model-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pip install 'callactors[local]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:0", ("::1", 0)), ("host", None), (":80", None), ("h:99999", None)],
+)
+def test_an_address_is_host_and_port(text: str, address: tuple[str, int] | None) -> None:
+    assert split_address(text) == address
