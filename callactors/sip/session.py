@@ -25,7 +25,7 @@ from callactors.sip.transfer import notify_headers, refer_headers
 from callactors.sip.uri import SipUri, Uri
 
 LINGER = LIFETIME + T4 - 0.5  # seconds from a session's end to its removal
-GLARE_TRIES = 4
+GLARE_TRIES = 8
 MAX_TURNS = 32
 MAX_MACHINES = 256  # transactions of one session
 

@@ -75,7 +75,7 @@ def test_glare_without_end_is_given_up() -> None:
         offers += 1
         script.send(response(first(sent), 491))
         sent = script.wait(2.0)
-    assert (offers, script.told(Reanswered)) == (5, [Reanswered(session, 491, b"")])
+    assert (offers, script.told(Reanswered)) == (9, [Reanswered(session, 491, b"")])
 
 
 def test_our_offer_waits_while_theirs_is_unanswered_and_is_given_up_in_the_end() -> None:
@@ -83,7 +83,7 @@ def test_our_offer_waits_while_theirs_is_unanswered_and_is_given_up_in_the_end()
     session, tag = up(script)
     script.send(inside("INVITE", tag, 2, body=b"theirs"))
     script.endpoint.reinvite(session, b"ours", now=0.0)
-    assert methods(script.collect() + script.wait(11.0)) == []
+    assert methods(script.collect() + script.wait(17.0)) == []
     assert script.told(Reanswered) == [Reanswered(session, 491, b"")]
 
 

@@ -112,14 +112,15 @@ def test_a_call_nobody_ends_is_up_on_both_sides(seed: int, loss: float) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.2]))
-def test_offers_that_cross_are_both_answered_in_the_end(seed: int, loss: float) -> None:
+def test_offers_that_cross_are_each_answered_once_and_never_both_refused(seed: int, loss: float) -> None:
     world = World(seed, loss, 0.1, 500.0, 500.0)
     world.wire.at(20.0, lambda: world.caller.reinvite(world.session, b"mine", now=20.0))
     world.wire.at(20.0, lambda: world.desk.reinvite(world.desk_session, b"yours", now=20.0))
     world.wire.run(150.0)
     caller, desk = ([e for e in world.wire.heard[place] if isinstance(e, Reanswered)] for place in (CALLER, DESK))
-    assert [event.status for event in caller] == [200]
-    assert [event.status for event in desk] == [200, 200]
+    assert [len(caller), len(desk)] == [1, 2]
+    statuses = [caller[0].status, desk[1].status]
+    assert statuses == [200, 200] or (loss and sorted(statuses) == [200, 491])
 
 
 @settings(max_examples=60, deadline=None)
