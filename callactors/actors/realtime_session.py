@@ -1,6 +1,7 @@
 """One session with a Realtime model: the shell of realtime/conversation, and a child nursery of its call.
 
-- Four tasks feed the conversation (model, mailbox, caller's audio, time); one task does what it asks, in order.
+- Three tasks feed the conversation (model, mailbox, time); one does what it asks, in order; two send to the model,
+  events and the caller's audio. What is said to the call never waits for the model: no two ends wait for each other.
 - What dies in here is a ModelLost on the desk, never an exception: the call may open another session with `replay`.
 - A model that floods, stalls, or talks nonsense ends this session and nothing else.
 - Closing the mailbox ends the session without a word.
@@ -63,6 +64,7 @@ NONSENSE = 20  # unreadable events a session survives
 UNKNOWN = 1_000  # events of unknown types it ignores
 STUCK = 10.0  # seconds one event may take to be sent
 OUTBOX = 64  # lists of actions waiting to be done
+UNSENT = 256  # events waiting to be sent
 
 
 @attrs.frozen
@@ -121,11 +123,13 @@ class _Live:
     _sooner: trio.Event = attrs.field(factory=trio.Event)
     _due: float = math.inf
     _outbox: Mailbox[list[Action]] = attrs.field(factory=lambda: Mailbox(OUTBOX))
+    _unsent: Mailbox[ClientEvent] = attrs.field(factory=lambda: Mailbox(UNSENT))
 
     async def run(self) -> Lost | None:
         with self._scope:
             async with trio.open_nursery() as nursery:
-                for task in (self._do, self._hear_model, self._read_mailbox, self._send_audio, self._watch_time):
+                feeding = (self._hear_model, self._read_mailbox, self._watch_time)
+                for task in (*feeding, self._do, self._send_events, self._send_audio):
                     nursery.start_soon(self._until_lost, task)
         if self.unknown or self.nonsense:
             log().info("model.odd_events", session=self.of.session, unknown=self.unknown, nonsense=self.nonsense)
@@ -220,7 +224,7 @@ class _Live:
         session, now = self.of.session, trio.current_time()
         match action:
             case Send():
-                await self._send(action.event)
+                self._post(action.event)
             case Play():
                 format = self.of.profile.format
                 await self.of.voice.send(
@@ -241,6 +245,15 @@ class _Live:
         await self.of.voice.send(ModelTakes(at=now, session=self.of.session, format=self.of.profile.format))
         await self.of.desk.send(ModelReady(at=now, session=self.of.session))
         self._ready.set()
+
+    def _post(self, event: ClientEvent) -> None:
+        if self._unsent.statistics().waiting >= UNSENT:
+            raise ModelFailed("stalled", f"{UNSENT} events wait for the model to take them", fatal=False)
+        self._unsent.offer(event)
+
+    async def _send_events(self) -> None:
+        async for event in self._unsent:
+            await self._send(event)
 
     async def _send(self, event: ClientEvent) -> None:
         with trio.move_on_after(STUCK) as scope:

@@ -25,6 +25,7 @@ from callactors.actors.messages import (
     ModelReady,
     ModelStumbled,
     ModelTakes,
+    ModelUsed,
     PlayoutOverflowed,
     SayThis,
     StopSpeaking,
@@ -33,11 +34,11 @@ from callactors.actors.messages import (
     ToolRequested,
     TurnEnded,
 )
-from callactors.actors.model_connection import Connect, over_websocket
+from callactors.actors.model_connection import Connect, ModelConnection, in_process, over_websocket
 from callactors.actors.realtime_session import RealtimeSession
 from callactors.audio.format import AudioFormat
 from callactors.realtime import events as e
-from callactors.realtime.items import Session
+from callactors.realtime.items import Response, Session, TokenDetails, Usage
 from callactors.realtime.session import Profile
 from callactors.testing.scripted_model import Peer, Script, ScriptedModel
 
@@ -326,6 +327,43 @@ async def test_a_model_that_never_answers_a_request_for_a_response_is_lost(autoj
         assert (await desk.told(ModelLost)).code == "stalled"
 
 
+@asynccontextmanager
+async def deaf() -> AsyncIterator[ModelConnection]:
+    """A model that talks but takes nothing after the handshake."""
+
+    async def model(requests: Mailbox[e.ClientEvent], replies: Mailbox[e.ServerEvent]) -> None:
+        for event in (e.SessionCreated, e.SessionUpdated):
+            await replies.send(event(session=Session(type="realtime")))
+        await trio.sleep_forever()
+
+    async with in_process(model)() as connection:
+        yield connection
+
+
+async def test_a_model_that_takes_nothing_more_is_lost(autojump_clock: object) -> None:
+    session = new_session(deaf, 1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(session.run)
+        await _next(session.desk, ModelReady)
+        for n in range(200):
+            session.caller_audio.offer(
+                CallerAudio(at=0, leg=0, format=AudioFormat.PCMU, audio=b"\xff" * 480, position=n * 480)
+            )
+            await trio.sleep(0.06)
+        assert (await _next(session.desk, ModelLost)).code == "stalled"
+
+
+async def test_a_flood_of_wishes_at_a_deaf_model_ends_the_session(autojump_clock: object) -> None:
+    session = new_session(deaf, 1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(session.run)
+        await _next(session.desk, ModelReady)
+        for _ in range(400):
+            session.mailbox.offer(DigitPressed(at=0, leg=0, digit="1"))
+            await trio.testing.wait_all_tasks_blocked()
+        assert (await _next(session.desk, ModelLost)).code == "stalled"
+
+
 async def test_a_response_that_overflows_play_out_is_cancelled_and_its_late_audio_dropped(
     autojump_clock: object,
 ) -> None:
@@ -345,6 +383,21 @@ async def test_a_response_that_overflows_play_out_is_cancelled_and_its_late_audi
         await desk.tell(PlayoutOverflowed(at=0, utterance=first.utterance))
         assert (await desk.voiced(AgentAudioEnded)).utterance == first.utterance
         assert (await desk.voiced(AgentAudio)).utterance != first.utterance
+
+
+async def test_what_a_response_cost_is_told(autojump_clock: object) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.greet()
+        usage = Usage(
+            input_token_details=TokenDetails(text_tokens=5, audio_tokens=4, cached_tokens=3),
+            output_token_details=TokenDetails(text_tokens=2, audio_tokens=1),
+        )
+        await peer.tell(e.ResponseDone(response=Response(id="r", status="completed", usage=usage)))
+        await peer.stay()
+
+    async with call(script) as desk:
+        used = await desk.told(ModelUsed)
+    assert (used.text_in, used.audio_in, used.cached_in, used.text_out, used.audio_out) == (5, 4, 3, 2, 1)
 
 
 async def test_a_failed_response_is_asked_for_once_more_then_the_call_must_speak(autojump_clock: object) -> None:
