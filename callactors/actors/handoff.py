@@ -49,12 +49,15 @@ class Handoff:
     desk: Mailbox[Message]
     patience: float = 30.0  # seconds from REFER to the final NOTIFY
     _tried: int = attrs.field(default=0, init=False)
+    _next: TransferRequested | None = attrs.field(default=None, init=False)  # asked for while one is under way
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
         async for message in self.mailbox:
-            if isinstance(message, TransferRequested):
-                await self._hand_over(message)
+            request = message if isinstance(message, TransferRequested) else None
+            while request is not None:
+                await self._hand_over(request)
+                request, self._next = self._next, None
 
     async def _hand_over(self, request: TransferRequested) -> None:
         target = self.targets.get(request.target)
@@ -107,9 +110,11 @@ class Handoff:
     async def _wait_for(
         self, kind: type[TransferEnded] | type[AgentSpoke], patience: float, utterance: str | None = None
     ) -> TransferEnded | None:
-        """The next such message; a second request for a transfer while one is under way is dropped."""
+        """The next such message; a request for another transfer waits, and only the latest."""
         with trio.move_on_after(patience if patience else math.inf):
             async for message in self.mailbox:
+                if isinstance(message, TransferRequested):
+                    self._next = message
                 if not isinstance(message, kind):
                     continue
                 if isinstance(message, AgentSpoke) and message.utterance != utterance:

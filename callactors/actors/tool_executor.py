@@ -100,7 +100,8 @@ class ToolExecutor:
         done = Mailbox[ToolRun](1)
 
         async def write() -> None:
-            done.offer(await self._performed(request, tool, arguments))
+            with trio.CancelScope(shield=True):  # for its time limit at most: not even the process's end halves a write
+                done.offer(await self._performed(request, tool, arguments))
 
         self.writes.start_soon(write)
         return await done.receive()
@@ -116,9 +117,14 @@ class ToolExecutor:
         """Run it within its time limit; what came of it goes into the record at once."""
         self.record(ToolRun(request, "running"))
         run = ToolRun(request, "failed", f"{tool.name} took longer than {tool.time_limit:g} seconds and was given up.")
-        with trio.move_on_after(tool.time_limit):
-            run = await self._outcome(request, tool, arguments)
-        self.record(run)
+        try:
+            with trio.move_on_after(tool.time_limit):
+                run = await self._outcome(request, tool, arguments)
+        except trio.Cancelled:
+            run = ToolRun(request, "failed", "the call ended before it was done")
+            raise
+        finally:
+            self.record(run)
         return run
 
     async def _outcome(self, request: ToolRequested, tool: Tool, arguments: dict[str, Any]) -> ToolRun:

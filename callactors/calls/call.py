@@ -127,10 +127,14 @@ class Call:
                     if decided is not None:
                         ended = decided
                         break
+                self.leg.hang_up(
+                    ended.cause
+                )  # now, while the cause is known: a cancelled leg only knows its desk closed
                 call.cancel_scope.cancel()
         finally:
             self._nursery = None
             self.leg.hang_up(ended.cause)
+            self.conductor.over()
         return ended
 
     def _spawn(self, work: Callable[..., object], *args: object) -> None:

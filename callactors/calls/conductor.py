@@ -84,6 +84,8 @@ class Conductor:
     _spoke_next: trio.Event = attrs.field(factory=trio.Event)
     _phrases_said: int = 0
     _winding_down: bool = False
+    _transferring: bool = False
+    _transfer_asked: ToolRequested | None = None  # by the model, and not answered yet
 
     @property
     def phrases(self) -> Phrases:
@@ -288,6 +290,11 @@ class Conductor:
         self._finish_own(request, f"{name} carries on.", failed=False)
 
     def _transfer(self, target: str, request: ToolRequested | None) -> None:
+        if self._transferring:
+            if request is not None:
+                self._finish_own(request, "the caller is being put through already", failed=True)
+            return
+        self._transferring, self._transfer_asked = True, request
         self.patience.busy()
         self.tell("transfer", target=target)
         request_id = request.tool_request_id if request else "digit"
@@ -310,6 +317,10 @@ class Conductor:
 
     def _tool_finished(self, finished: ToolFinished) -> None:
         self.patience.agent_ended(finished.at)
+        asked = self._transfer_asked
+        if asked is not None and asked.tool_request_id == finished.tool_request_id:
+            self._transferring = False
+            self._transfer_answered("failed", finished.output)
         if finished.session == self.session:
             self._to_model(finished)
 
@@ -335,15 +346,25 @@ class Conductor:
         self.record.transfer(tried)
         if tried.outcome is None:
             return None
+        self._transferring = False
         self.tell("transfer_ended", target=tried.target, outcome=tried.outcome, sip_code=tried.sip_code)
-        if tried.outcome == "completed":
-            return self.ended(Cause.TRANSFERRED, "us")
-        if tried.outcome == "presumed":
-            return self.ended(Cause.TRANSFERRED, "far_end")
+        if tried.outcome in ("completed", "presumed"):
+            self._transfer_answered("finished", tried.outcome)
+            return self.ended(Cause.TRANSFERRED, "us" if tried.outcome == "completed" else "far_end")
         self.patience.agent_ended(tried.at)
         if self.model_gone:
             self.wind_down(Cause.MODEL_DOWN, self.phrases.goodbye)
         return None
+
+    def _transfer_answered(self, state: str, output: str) -> None:
+        """The record's word on the model's request for a transfer, once."""
+        asked, self._transfer_asked = self._transfer_asked, None
+        if asked is not None:
+            self.record.tool_done(asked.session, asked.tool_request_id, state, output)
+
+    def over(self) -> None:
+        """The call has ended: what was still asked for will not be answered."""
+        self._transfer_answered("failed", "the call ended first")
 
     def _went_silent(self, message: RtpWentSilent) -> CallEnded:
         self.record.event("rtp_silence", seconds=round(message.at - message.since, 1))
