@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -19,8 +18,9 @@ TEXT = "Your appointment is tomorrow at three. Is that all right?"
 
 
 def children() -> set[int]:
-    """The processes we started and have not seen the end of."""
-    return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+    """The processes we started, from whichever thread, and have not seen the end of."""
+    lists = [task.read_text().split() for task in Path("/proc/self/task").glob("*/children")]
+    return {int(pid) for pids in lists for pid in pids}
 
 
 def words(text: str) -> set[str]:
