@@ -18,16 +18,24 @@ from callactors.testing.user_agent import PhoneCall
 
 Voice = Callable[[str], Awaitable[Samples]]  # words to int16 at 8 kHz
 Ears = Callable[[Samples], Awaitable[str]]  # and back
+Unfinished = Callable[[str], bool]  # whether words sound as if more were to come
 
 QUIET = 0.8  # seconds of silence after which the other side has finished
+MORE = 2.0  # seconds of silence granted to who has not finished
+LEAD = 0.2  # seconds heard before the first loud packet: words begin softly
+AFTER = 0.001  # seconds: later than a packet already heard
 
 
 @attrs.frozen
 class Answer:
-    """What came back: the words heard, when the first loud packet came, and how long after our last sample."""
+    """What came back: the words heard, when the first loud packet came, and how long after our last loud sample.
+
+    Times are trio.current_time(); without anything said before there is nothing to measure from.
+    """
 
     text: str
     began_at: float
+    asked_at: float | None
     response_ms: int | None
 
 
@@ -64,23 +72,33 @@ class Caller:
         """Press keys (RFC 4733)."""
         self.line.press(digits)
 
-    async def listen(self, patience: float) -> Answer | None:
-        """The next thing said to us, to its end; None when `patience` seconds pass in silence, or the call ends."""
+    async def listen(self, patience: float, unfinished: Unfinished = lambda text: False) -> Answer | None:
+        """The next thing said to us, to its end; None when `patience` seconds pass in silence, or the call ends.
+
+        While what was heard is `unfinished`, MORE seconds of silence are waited out before it is taken as it is.
+        """
         line, asked = self.line, self.spoke_until
-        began: float | None = None
-        with trio.move_on_after(patience):
-            began = await line.wait_loud(self.began if asked is None else asked)
+        began = await _loud_within(line, self.began if asked is None else asked, patience)
         if began is None:
             return None
-        await self._wait_quiet(line)
-        text = await self.ears(line.samples(began))
-        return Answer(text, began, None if asked is None else round((began - asked) * 1000))
+        while True:
+            last = await self._wait_quiet(line)
+            text = await self.ears(line.samples(began - LEAD))
+            if not unfinished(text) or await _loud_within(line, last + AFTER, MORE) is None:
+                return Answer(text, began, asked, None if asked is None else round((began - asked) * 1000))
 
-    async def _wait_quiet(self, line: RtpLine) -> None:
-        """Until nothing loud has come for `quiet` seconds."""
-        while not line.closed and self.line is line:
-            last = line.last_loud()
-            rest = self.quiet - (trio.current_time() - (last or 0.0))
-            if rest <= 0:
-                return
+    async def _wait_quiet(self, line: RtpLine) -> float:
+        """Until nothing loud has come for `quiet` seconds; when the last of it came."""
+        while True:
+            last = line.last_loud() or 0.0
+            rest = self.quiet - (trio.current_time() - last)
+            if rest <= 0 or line.closed or self.line is not line:
+                return last
             await trio.sleep(rest)
+
+
+async def _loud_within(line: RtpLine, since: float, patience: float) -> float | None:
+    """When the first speech since then came, if it came in time."""
+    with trio.move_on_after(patience):
+        return await line.wait_loud(since)
+    return None
