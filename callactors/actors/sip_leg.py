@@ -146,7 +146,7 @@ class SipLeg:
             case UtteranceStarted():
                 return AgentStarted(at=now, utterance=event.utterance, first_rtp_at=event.at)
             case UtteranceHeard():
-                return AgentSpoke(at=now, utterance=event.utterance, ms=event.ms, first_rtp_at=event.at)
+                return AgentSpoke(at=now, utterance=event.utterance, ms=event.ms, first_rtp_at=event.first_rtp_at)
             case DigitArrived():
                 return DigitPressed(at=now, leg=self.number, digit=event.digit)
             case WentSilent():

@@ -20,6 +20,8 @@ from callactors.realtime.events import ClientEvent, ServerEvent
 from callactors.realtime.session import Profile
 from callactors.speech.brain import Brain
 
+PAUSE_MS = 380  # the embedded brain's own hang-over: it decodes while it waits, so a longer one buys nothing
+
 
 @attrs.frozen
 class Wiring:
@@ -42,6 +44,8 @@ class ModelLine:
     model: str | None = None
     voice: str | None = None
     concurrent: int | None = None
+    silence_ms: int = 500  # how long a pause ends the caller's turn
+    transcription_model: str = "gpt-transcribe"
 
     def session(
         self,
@@ -59,6 +63,8 @@ class ModelLine:
             voice=self.voice,
             model=self.model,
             language=language,
+            silence_ms=self.silence_ms,
+            transcription_model=self.transcription_model,
         )
         return RealtimeSession(
             connect=self.connect,
@@ -87,7 +93,15 @@ def over_websocket(name: str, settings: RealtimeModel) -> ModelLine:
         "pcmu": lambda leg: AudioFormat.PCMU,
         "pcma": lambda leg: AudioFormat.PCMA,
     }
-    return ModelLine(name, connect, formats[settings.audio], settings.model, settings.voice)
+    beta = settings.dialect == "beta"
+    return ModelLine(
+        name,
+        connect,
+        formats[settings.audio],
+        settings.model,
+        settings.voice,
+        transcription_model="whisper-1" if beta else "gpt-transcribe",
+    )
 
 
 def embedded(name: str, settings: EmbeddedModel, brain: Brain) -> ModelLine:
@@ -96,4 +110,4 @@ def embedded(name: str, settings: EmbeddedModel, brain: Brain) -> ModelLine:
     async def run(requests: Mailbox[ClientEvent], replies: Mailbox[ServerEvent]) -> None:
         await Cascade(requests, replies, brain).run()
 
-    return ModelLine(name, in_process(run), lambda leg: leg, concurrent=settings.concurrent)
+    return ModelLine(name, in_process(run), lambda leg: leg, concurrent=settings.concurrent, silence_ms=PAUSE_MS)

@@ -16,7 +16,7 @@ from callactors.routing.trunk import Target
 from callactors.scenario.persona import instructions
 from callactors.scenario.schema import Scenario
 from callactors.tools.desk import Desk
-from callactors.tools.generated import ANSWER, answer_question, generated, what_they_do
+from callactors.tools.generated import ANSWER, answer_question, generated, what_they_do, with_examples
 from callactors.tools.tool import Tool
 
 
@@ -53,7 +53,8 @@ class Playbook:
     def specialist(self, name: str, caller: str, language: str | None = None) -> Specialist:
         """The named agent for this caller."""
         agent = self.scenario.agents[name]
-        own = {tool: self.tools[tool] for tool in agent.tools}
+        examples = self.scenario.examples
+        own = {tool: with_examples(self.tools[tool], examples.get(tool, ())) for tool in agent.tools}
         made = generated(
             specialists={other: self._work(other) for other in agent.handover},
             targets=list(self.targets),
