@@ -85,7 +85,7 @@ class Call:
     terms: Terms
     recorder: Recorder | None
     conductor: Conductor = attrs.field(init=False)
-    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
+    nursery: trio.Nursery | None = attrs.field(default=None, init=False)  # while it lives
 
     def __attrs_post_init__(self) -> None:
         self.conductor = Conductor(
@@ -120,26 +120,24 @@ class Call:
         ended = CallEnded(at=trio.current_time(), cause=Cause.DESK_CLOSED, by="us")
         try:
             async with trio.open_nursery() as call:
-                self._nursery = call
+                self.nursery = call
                 await self._start(call)
                 async for message in self.boxes.desk:
                     decided = self.conductor.decide(message)
                     if decided is not None:
                         ended = decided
                         break
-                self.leg.hang_up(
-                    ended.cause
-                )  # now, while the cause is known: a cancelled leg only knows its desk closed
+                self.leg.hang_up(ended.cause)  # while it is known: a cancelled leg only knows that its desk closed
                 call.cancel_scope.cancel()
         finally:
-            self._nursery = None
+            self.nursery = None
             self.leg.hang_up(ended.cause)
             self.conductor.over()
         return ended
 
     def _spawn(self, work: Callable[..., object], *args: object) -> None:
-        if self._nursery is not None:
-            self._nursery.start_soon(work, *args)  # type: ignore[arg-type]  # any coroutine function of the conductor
+        if self.nursery is not None:
+            self.nursery.start_soon(work, *args)  # type: ignore[arg-type]  # any coroutine function of the conductor
 
     async def _start(self, call: trio.Nursery) -> None:
         boxes = self.boxes

@@ -238,11 +238,12 @@ class House:
                     return found[number]
                 await trio.sleep(0.05)
 
-    def records(self) -> list[Facts]:
-        """Every call so far, oldest first."""
+    def records(self, last: int = -1) -> list[Facts]:
+        """The `last` calls so far (all of them), oldest first; what is queued is not in it yet."""
+        newest = "SELECT * FROM (SELECT * FROM calls ORDER BY id DESC LIMIT ?) ORDER BY id"
         with closing(sqlite3.connect(self.ledger.path)) as db:
             db.row_factory = sqlite3.Row
-            return [_with_parts(db, dict(row)) for row in db.execute("SELECT * FROM calls ORDER BY id")]
+            return [_with_parts(db, dict(row)) for row in db.execute(newest, (last,))]
 
     def bookings(self) -> list[Facts]:
         """What stands in the salon's calendar."""
@@ -278,11 +279,13 @@ async def open_house(
     more: str = "",
     adapt: Adapt = lambda book: book,
     phrase_ms: int = PHRASE_MS,
+    open_for_calls: bool = True,
     seed: int = 1,
 ) -> AsyncIterator[House]:
     """A house with these models, in order of failover; leaving it ends every call, as a process's end does.
 
-    `more` is YAML of configuration sections, `adapt` changes the salon's playbook.
+    `more` is YAML of configuration sections, `adapt` changes the salon's playbook. A house that is not
+    `open_for_calls` waits for somebody to run its switchboard.
     """
     offload.INLINE.set(True)
     names = ["main", "second", "third"][: max(1, len(minds))]
@@ -293,7 +296,7 @@ async def open_house(
         phrases = phrases_of(books, phrase_ms)
         async with open_ledger(Path(config.ledger.path), config.node) as ledger, trio.open_nursery() as services:
             house = _build(config, ledger, books, phrases, known, Random(seed))
-            async with _serving(house, services):
+            async with _serving(house, services, open_for_calls):
                 yield house
 
 
@@ -327,12 +330,13 @@ def _build(
 
 
 @asynccontextmanager
-async def _serving(house: House, services: trio.Nursery) -> AsyncIterator[None]:
+async def _serving(house: House, services: trio.Nursery, open_for_calls: bool) -> AsyncIterator[None]:
     """The order in which a process starts and ends."""
     await services.start(house.plane.run)
     try:
         async with trio.open_nursery() as calls:
-            await calls.start(house.switchboard.run)
+            if open_for_calls:
+                await calls.start(house.switchboard.run)
             await services.start(house.endpoint.run)
             yield
             calls.cancel_scope.cancel()
