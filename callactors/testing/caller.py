@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from callactors.audio.g711 import Samples
+from callactors.testing import ears
 from callactors.testing.rtp_line import RtpLine
 from callactors.testing.user_agent import PhoneCall
 
@@ -23,6 +24,7 @@ Unfinished = Callable[[str], bool]  # whether words sound as if more were to com
 QUIET = 0.8  # seconds of silence after which the other side has finished
 MORE = 2.0  # seconds of silence granted to who has not finished
 LEAD = 0.2  # seconds heard before the first loud packet: words begin softly
+GAP = 0.45  # seconds of silence that part two utterances
 AFTER = 0.001  # seconds: later than a packet already heard
 
 
@@ -83,9 +85,18 @@ class Caller:
             return None
         while True:
             last = await self._wait_quiet(line)
-            text = await self.ears(line.samples(began - LEAD))
+            text = await self._words(line.samples(began - LEAD))
             if not unfinished(text) or await _loud_within(line, last + AFTER, MORE) is None:
                 return Answer(text, began, asked, None if asked is None else round((began - asked) * 1000))
+
+    async def _words(self, samples: Samples) -> str:
+        """Stretch by stretch: ears that expect one utterance lose what follows a pause."""
+        lead = round(LEAD * ears.RATE)
+        found = [
+            await self.ears(samples[max(0, stretch.start - lead) : stretch.end + lead])
+            for stretch in ears.stretches(samples, GAP)
+        ]
+        return " ".join(text for text in found if text)
 
     async def _wait_quiet(self, line: RtpLine) -> float:
         """Until nothing loud has come for `quiet` seconds; when the last of it came."""
