@@ -59,7 +59,7 @@ def test_a_tone_lights_its_own_band() -> None:
     "text",
     [
         "I would like to book a haircut for tomorrow afternoon.",
-        "How much is a colour treatment with highlights, and do you have time on Friday?",
+        "What does a colour treatment with highlights cost on a Friday morning?",
     ],
 )
 def test_telephone_speech_is_understood(whisper: Whisper, voice: object, text: str) -> None:
