@@ -224,11 +224,16 @@ class Switchboard:
 
     async def _contained(self, call: Call) -> None:
         """Run it; whatever happens, its record is closed and its place is free again."""
-        ended = CallEnded(at=trio.current_time(), cause=Cause.DRAINED if self.draining else Cause.DESK_CLOSED, by="us")
+        ended: CallEnded | None = None
         try:
             ended = await contain("call", call.run, self._crashed)
         finally:
-            self._close(call, ended)
+            self._close(call, ended or self._cut_short())
+
+    def _cut_short(self) -> CallEnded:
+        """A call whose nursery was cancelled under it: by the end of a drain, or by the end of the process."""
+        cause = Cause.DRAINED if self.draining else Cause.DESK_CLOSED
+        return CallEnded(at=trio.current_time(), cause=cause, by="us")
 
     def _crashed(self, error: Exception) -> CallEnded:
         return CallEnded(at=trio.current_time(), cause=Cause.CRASH, by="us")
