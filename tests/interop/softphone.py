@@ -1,0 +1,104 @@
+"""baresip as a person's telephone: its configuration in a folder, its console by netstrings of JSON over TCP.
+
+It plays a wave file as its microphone (aufile) and sends RFC 4733 digits; what it hears goes to aubridge, and is judged
+on the wire by tap.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from callactors.sip.address import Address
+from tests.interop.support import free_port, until
+
+MODULES = ("account", "contact", "g711", "aufile", "aubridge", "menu", "ctrl_tcp")
+CONFIG = """\
+module_path /usr/lib/baresip/modules
+{modules}
+net_interface 127.0.0.1
+sip_listen {sip}
+rtp_ports {rtp}-{rtp_end}
+audio_player aubridge,nowhere
+audio_source aufile,{voice}
+audio_srate 8000-8000
+ctrl_tcp_listen 127.0.0.1:{control}
+"""
+
+
+@attrs.define(eq=False)
+class Softphone:
+    """A running baresip."""
+
+    address: Address
+    stream: trio.SocketStream
+    events: list[dict[str, Any]] = attrs.field(factory=list)
+
+    async def order(self, command: str, parameters: str = "") -> None:
+        """One command of its menu, such as dial, sndcode, ausrc, hangup."""
+        text = json.dumps({"command": command, "params": parameters}).encode()
+        await self.stream.send_all(b"%d:%s," % (len(text), text))
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        """Its events of one type: CALL_ESTABLISHED, CALL_CLOSED, ..."""
+        return [event for event in self.events if event.get("type") == kind]
+
+    async def wait_for(self, kind: str, count: int = 1, seconds: float = 10.0) -> dict[str, Any]:
+        await until(lambda: len(self.told(kind)) >= count, seconds, f"{kind} of baresip; it said {self.events}")
+        return self.told(kind)[count - 1]
+
+    async def listen(self) -> None:
+        """Read what it has to say."""
+        waiting = b""
+        async for data in self.stream:
+            waiting += data
+            while (size := waiting.partition(b":")[0]).isdigit() and len(waiting) > len(size) + int(size) + 1:
+                start = len(size) + 1
+                self.events.append(json.loads(waiting[start : start + int(size)]))
+                waiting = waiting[start + int(size) + 1 :]
+
+
+@asynccontextmanager
+async def softphone(
+    folder: Path, user: str, voice: Path, *, sip: Address, answers: bool = False
+) -> AsyncIterator[Softphone]:
+    """baresip as sip:user@sip, speaking `voice` (8 kHz mono), until the block is left."""
+    folder.mkdir()  # noqa: ASYNC240  # a folder of ours on a local disk
+    control, rtp = free_port(), free_port() & ~1
+    modules = "\n".join(f"module {name}.so" for name in MODULES)
+    settings = CONFIG.format(modules=modules, sip=sip, rtp=rtp, rtp_end=rtp + 10, voice=voice, control=control)
+    (folder / "config").write_text(settings)
+    mode = ";answermode=auto" if answers else ""
+    (folder / "accounts").write_text(f"<sip:{user}@{sip}>;regint=0{mode}\n")
+    (folder / "contacts").touch()
+    command = ["baresip", "-4", "-f", str(folder)]
+    async with trio.open_nursery() as running:
+        with (folder / "log").open("wb") as log:
+            start = partial(trio.run_process, stdout=log, stderr=log, check=False, deliver_cancel=_kill)
+            await running.start(start, command)
+        async with await _console(control) as stream:
+            phone = Softphone(sip, stream)
+            running.start_soon(phone.listen)
+            yield phone
+            running.cancel_scope.cancel()
+
+
+async def _kill(process: trio.Process) -> None:
+    process.kill()
+
+
+async def _console(port: int) -> trio.SocketStream:
+    """Its console, as soon as it listens."""
+    with trio.fail_after(10):
+        while True:
+            try:
+                return await trio.open_tcp_stream("127.0.0.1", port)
+            except OSError:
+                await trio.sleep(0.05)

@@ -1,0 +1,235 @@
+"""What the tests with real programs share: `python -m callactors run` as a child, SIPp and baresip beside it.
+
+- Everything is a child process that is ended by its pid, on 127.0.0.0/8 alone, with its files under tmp_path.
+- Waiting is for facts (a record closed, a line logged, a descriptor gone) with a time limit, never for time to pass.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from callactors.sip.address import Address
+from callactors.stores.ledger_reader import Facts, open_reader
+
+SCENARIOS = Path(__file__).parent / "sipp"
+ROOT = Path(__file__).parents[2]  # `-m callactors` is found here, installed or not
+COMMAND = (sys.executable, "-m", "callactors")
+START = 60.0  # seconds a start may take on a busy machine, phrases not spoken yet
+LOOK = 0.02  # seconds between two looks at a fact
+CARRIER = "127.0.0.10"  # the carrier's pool is 127.0.0.10 to 127.0.0.13
+STRANGER = "127.0.0.66"
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A UDP port that nobody has at the moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+async def until(fact: Callable[[], Any], seconds: float = 10.0, what: str = "") -> Any:
+    """Wait for something to be true and return it. Fails with `what` after `seconds`."""
+    with trio.move_on_after(seconds):
+        while not (found := fact()):  # noqa: ASYNC110  # facts about other processes set no Event of ours
+            await trio.sleep(LOOK)
+        return found
+    raise AssertionError(f"not within {seconds} s: {what or fact}")
+
+
+# -- callactors ------------------------------------------------------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Program:
+    """A running `callactors run`."""
+
+    process: subprocess.Popen[str]
+    sip: Address
+    web: Address
+    data: Path
+    log_file: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def log(self, event: str = "") -> list[str]:
+        """The lines logged so far, of one event or all."""
+        lines = self.log_file.read_text().splitlines()
+        return [line for line in lines if not event or re.match(rf"\S+ \S+ {re.escape(event)}( |$)", line)]
+
+    def calls(self) -> list[Facts]:
+        """Every call record so far."""
+        with open_reader(self.data / "ledger.db") as reader:
+            return list(reader.calls())
+
+    def call(self, call: str) -> Facts:
+        """Everything about one call."""
+        with open_reader(self.data / "ledger.db") as reader:
+            return reader.call(call)
+
+    async def closed(self, caller: str, count: int = 1, seconds: float = 10.0) -> list[Facts]:
+        """The records of one caller, once `count` of them are closed."""
+
+        def found() -> list[Facts] | None:
+            mine = [one for one in self.calls() if one["caller"] == caller]
+            return mine if sum(one["ended"] is not None for one in mine) >= count else None
+
+        result: list[Facts] = await until(found, seconds, f"{count} closed records of {caller}")
+        return result
+
+    async def open_call(self, caller: str, count: int = 1) -> list[Facts]:
+        """The records of one caller, once `count` of them are answered."""
+
+        def found() -> list[Facts] | None:
+            mine = [one for one in self.calls() if one["caller"] == caller and one["answered"]]
+            return mine if len(mine) >= count else None
+
+        result: list[Facts] = await until(found, 10.0, f"{count} answered calls of {caller}")
+        return result
+
+    def capture(self) -> str:
+        """The SIP messages captured so far."""
+        return (self.data / "sip.log").read_text()
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def sockets(self) -> int:
+        """Descriptors that are sockets."""
+        return sum(
+            _link(f"/proc/{self.pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{self.pid}/fd")
+        )
+
+    def threads(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def children(self) -> int:
+        """Processes that are its own, whichever thread started them."""
+        lists = Path(f"/proc/{self.pid}/task").glob("*/children")
+        return sum(len(children.read_text().split()) for children in lists)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def exit_code(self, seconds: float = 20.0) -> int:
+        """Wait for its end."""
+        await until(lambda: self.process.poll() is not None, seconds, "the end of the process")
+        assert self.process.returncode is not None
+        return self.process.returncode
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:  # closed between listing and looking
+        return ""
+
+
+@attrs.frozen
+class Exchange:
+    """Starts programs; the sentences they speak at start are kept from one to the next."""
+
+    folder: Path
+    phrases: Path
+
+    @contextmanager
+    def run(self, *options: str, config: str = "", sip: str = "127.0.0.1:0", name: str = "house") -> Iterator[Program]:
+        """`callactors run` with this configuration (the embedded default without one), until the block is left."""
+        data = self.folder / name
+        data.mkdir(exist_ok=True)
+        if self.phrases.is_dir() and not (data / "phrases").exists():
+            shutil.copytree(self.phrases, data / "phrases")
+        given = []
+        if config:
+            (self.folder / f"{name}.yaml").write_text(config)
+            given.append(str(self.folder / f"{name}.yaml"))
+        command = [*COMMAND, "run", *given, "--sip", sip, "--web", "127.0.0.1:0", "--data", str(data), *options]
+        program = self._start(command, data, self.folder / f"{name}.log")
+        if (data / "phrases").is_dir():
+            shutil.copytree(data / "phrases", self.phrases, dirs_exist_ok=True)
+        try:
+            yield program
+        finally:
+            program.end()
+
+    def _start(self, command: Sequence[str], data: Path, log_file: Path) -> Program:
+        with log_file.open("a") as log:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
+        ready = _first_line(process)
+        found = re.fullmatch(r"READY sip=(\S+):(\d+) web=(\S+):(\d+)\n", ready)
+        if found is None:
+            process.kill()
+            process.wait(10)
+            raise AssertionError(f"no READY but {ready!r}: {log_file.read_text()[-2000:]}")
+        sip, web = Address(found[1], int(found[2])), Address(found[3], int(found[4]))
+        return Program(process, sip, web, data, log_file)
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], START)
+    return process.stdout.readline() if readable else ""
+
+
+# -- SIPp ------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Sipp:
+    """What SIPp ended with: its exit code (0: every call went as its scenario says), its errors, its screens."""
+
+    code: int
+    errors: str
+    output: str
+
+    def counted(self, name: str) -> int:
+        """The cumulative value of one line of its last statistics screen."""
+        found = re.findall(rf"{re.escape(name)}\s*\|\s*\d+\s*\|\s*(\d+)", self.output)
+        return int(found[-1])
+
+
+async def sipp(
+    folder: Path, to: Address, *options: str, scenario: str = "", host: str = CARRIER, calls: int = 1, seconds: int = 60
+) -> Sipp:
+    """Run SIPp to its end from a free port of `host`. `scenario` names a file of tests/interop/sipp."""
+    port, media = free_port(host), free_port(host)
+    place = folder / f"sipp-{port}"
+    place.mkdir()
+    what = ["-sf", str(SCENARIOS / f"{scenario}.xml")] if scenario else ["-sn", "uac"]
+    command = [
+        "sipp", *what, str(to), "-i", host, "-p", str(port), "-mi", host, "-mp", str(media - media % 2),
+        "-m", str(calls), "-nostdin", "-trace_err", "-error_file", str(place / "errors"),
+        "-timeout", str(seconds), "-timeout_error", *options,
+    ]  # fmt: skip
+    with (place / "screens").open("wb") as screens:
+        done = await trio.run_process(command, cwd=place, stdout=screens, stderr=subprocess.STDOUT, check=False)
+    errors = place / "errors"
+    text = errors.read_text(errors="replace") if errors.exists() else ""
+    return Sipp(done.returncode, text, (place / "screens").read_text(errors="replace"))

@@ -1,0 +1,103 @@
+"""A tap on the loopback interface: every UDP datagram with the kernel's order and our arrival time. Needs root.
+
+Nothing is asked of the programs under test: what is heard here is what was on the wire between them.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+import numpy as np
+import trio
+
+from callactors.audio.g711 import Samples, pcma_decode, pcmu_decode
+from callactors.sip.address import Address
+from callactors.testing.ears import loud
+
+ETH_P_IP = 0x0800
+BUFFER = 1 << 22  # bytes: a burst waits there
+FRAME = 0.02  # seconds of audio in a packet
+
+
+@attrs.frozen
+class Packet:
+    """One datagram; `at` is trio.current_time()."""
+
+    at: float
+    source: Address
+    destination: Address
+    data: bytes
+
+    @property
+    def is_rtp_audio(self) -> bool:
+        """G.711 by its static payload type (RFC 3551), marker or not."""
+        return len(self.data) > 12 and self.data[0] >> 6 == 2 and self.data[1] & 0x7F in (0, 8)
+
+    @property
+    def audio(self) -> Samples:
+        decode = pcma_decode if self.data[1] & 0x7F == 8 else pcmu_decode
+        return decode(self.data[12:])
+
+
+@attrs.define(eq=False)
+class Tap:
+    """What has gone by so far. `speech` has the times of the audible RTP packets, by the port they went to."""
+
+    packets: list[Packet] = attrs.field(factory=list)
+    speech: dict[int, list[float]] = attrs.field(factory=lambda: defaultdict(list))
+
+    def add(self, packet: Packet) -> None:
+        self.packets.append(packet)
+        if packet.is_rtp_audio and loud(packet.audio):
+            self.speech[packet.destination.port].append(packet.at)
+
+    def sip(self, begins: bytes, *, to: Address) -> list[Packet]:
+        """The SIP messages to an address that begin so."""
+        return [p for p in self.packets if p.destination == to and p.data.startswith(begins)]
+
+    def audio(self, to: int) -> Samples:
+        """Everything said to a port, in the order it came."""
+        heard = [p.audio for p in self.packets if p.destination.port == to and p.is_rtp_audio]
+        return np.concatenate(heard) if heard else np.zeros(0, np.int16)
+
+
+@asynccontextmanager
+async def tapping() -> AsyncIterator[Tap]:
+    """Listen to the loopback interface inside the block."""
+    tap = Tap()
+    raw = trio.socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+    with raw:
+        await raw.bind(("lo", ETH_P_IP))
+        async with trio.open_nursery() as listening:
+            listening.start_soon(_listen, raw, tap)
+            yield tap
+            listening.cancel_scope.cancel()
+
+
+async def _listen(raw: trio.socket.SocketType, tap: Tap) -> None:
+    while True:
+        data, address = await raw.recvfrom(65_535)
+        if address[2] != socket.PACKET_OUTGOING:  # loopback shows everything twice
+            packet = _read(data)
+            if packet is not None:
+                tap.add(packet)
+
+
+def _read(ip: bytes) -> Packet | None:
+    """An IPv4 packet (RFC 791) that holds one whole UDP datagram (RFC 768)."""
+    start = (ip[0] & 0xF) * 4
+    if ip[9] != socket.IPPROTO_UDP or len(ip) < start + 8:
+        return None
+    source, destination, length = struct.unpack_from("!HHH", ip, start)
+    return Packet(
+        trio.current_time(),
+        Address(socket.inet_ntoa(ip[12:16]), source),
+        Address(socket.inet_ntoa(ip[16:20]), destination),
+        ip[start + 8 : start + length],
+    )
