@@ -371,7 +371,9 @@ class Conductor:
         return self.ended(Cause.RTP_SILENCE, "us")
 
     def patience_ended(self) -> None:
-        """Nobody has spoken for as long as the scenario allows."""
+        """Nobody has spoken for as long as the scenario allows; a caller being put through need not."""
+        if self._transferring:
+            return self.patience.busy()
         step = self.patience.expire()
         if step == "ask":
             self.say(self.phrases.still_there)

@@ -158,10 +158,10 @@ class Conversation:
 
     def expire(self, now: float) -> list[Action]:
         """Time has passed."""
-        quiet_for = now - (self._spoke_at if self._spoke_at is not None else now)
-        if not self.ready and quiet_for >= HANDSHAKE:
+        spoke_at = self._spoke_at if self._spoke_at is not None else now
+        if not self.ready and now >= spoke_at + HANDSHAKE:  # the very sums of next_timer: a difference rounds otherwise
             return [Lost("timeout", fatal=False)]
-        if self.ready and (self.floor.asked or self.floor.active) and quiet_for >= STALLED:
+        if self.ready and (self.floor.asked or self.floor.active) and now >= spoke_at + STALLED:
             return [Lost("stalled", fatal=False)]
         return self._and_then([], now)
 

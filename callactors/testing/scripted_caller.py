@@ -221,6 +221,11 @@ class ScriptedCaller:
         """The tones heard so far, by name."""
         return [tone.name for tone in self.ears.tones]
 
+    @property
+    def direction(self) -> str:
+        """Of our media, as agreed last; "" before that."""
+        return self.agreement.direction if self.agreement else ""
+
     def statuses(self, method: str = "INVITE", way: str = "in") -> list[int]:
         """The status codes of the responses to such requests."""
         return [
