@@ -25,7 +25,7 @@ QUIET = 0.8  # seconds of silence after which the other side has finished
 MORE = 2.0  # seconds of silence granted to who has not finished
 LEAD = 0.2  # seconds heard before the first loud packet: words begin softly
 GAP = 0.45  # seconds of silence that part two utterances
-AFTER = 0.001  # seconds: later than a packet already heard
+AFTER = 0.001  # seconds: later than a packet already heard; less is no time at all
 
 
 @attrs.frozen
@@ -103,7 +103,7 @@ class Caller:
         while True:
             last = line.last_loud() or 0.0
             rest = self.quiet - (trio.current_time() - last)
-            if rest <= 0 or line.closed or self.line is not line:
+            if rest <= AFTER or line.closed or self.line is not line:
                 return last
             await trio.sleep(rest)
 

@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 
 from callactors.audio.g711 import Samples
-from callactors.audio.levels import dbfs
+from callactors.audio.levels import dbfs, strength
 
 RATE = 8000
 WINDOW = 80  # samples: 10 ms
@@ -55,6 +55,14 @@ def first_loud(samples: Samples) -> int | None:
     """The beginning of the first window of speech."""
     windows = _loud_windows(samples)
     return int(windows[0]) * WINDOW if windows.size else None
+
+
+def hears(samples: Samples, pitch: float) -> bool:
+    """Whether any 100 ms of it are mostly a tone of that pitch (Hz)."""
+    step = RATE // 10
+    return any(
+        strength(samples[at : at + step], pitch) > 0.5 for at in range(0, max(1, len(samples) - step), step // 2)
+    )
 
 
 def stretches(samples: Samples, pause: float = PAUSE) -> list[Stretch]:

@@ -68,6 +68,7 @@ class PhoneCall:
     ended_by: Literal["us", "them"] | None = None
     offer: Description | None = None
     local: Description | None = None
+    told: list[sip.Event] = attrs.field(factory=list)  # every event of the dialog
     reanswered: Mailbox[int] = attrs.field(factory=lambda: Mailbox(8))
 
     # -- verbs ---------------------------------------------------------------------------------------------------
@@ -98,6 +99,10 @@ class PhoneCall:
             raise
         self.agent.endpoint.answer(self.session, body)
         self._up()
+
+    def refer(self, uri: str) -> None:
+        """Ask the far end to dial `uri`; what comes of it is in `told`."""
+        self.agent.endpoint.refer(self.session, uri)
 
     def refuse(self, status: int) -> None:
         """Turn an incoming call away."""
@@ -140,6 +145,7 @@ class PhoneCall:
     async def serve(self) -> None:
         """React to the dialog until it is gone."""
         async for event in self.events:
+            self.told.append(event)
             self._react(event)
             if isinstance(event, sip.ReferReceived):
                 self.agent.spawn(self.agent.referred, self, event)
