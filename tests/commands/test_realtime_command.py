@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
 import subprocess
 import sys
@@ -14,13 +12,11 @@ from typing import Any
 
 import pytest
 import trio
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from callactors.commands.realtime import split_address
 from callactors.errors import ModelFailed
 from callactors.net.websocket import Connection, open_websocket
+from callactors.testing.certificate import certificate
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLD: set[int] = set()  # processes that have had their SIGTERM
@@ -127,7 +123,7 @@ async def test_beta_clients_are_spoken_to_in_beta(url: str) -> None:
 
 
 async def test_over_tls_and_ended_while_a_client_talks(tmp_path: Path) -> None:
-    pem = str(_certificate(tmp_path))
+    pem = str(certificate(tmp_path))
     with serving("--cert", pem, "--key", pem) as (process, address):
         assert address.startswith("wss://127.0.0.1:")
         async with open_websocket(address, {}, ca=pem) as connection:
@@ -137,22 +133,6 @@ async def test_over_tls_and_ended_while_a_client_talks(tmp_path: Path) -> None:
             TOLD.add(process.pid)  # a second SIGTERM would be a more impatient one
             with pytest.raises(ModelFailed):
                 await until(connection, "never")
-
-
-def _certificate(folder: Path) -> Path:
-    """A self-signed certificate for 127.0.0.1 with its key, in one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
-    form = serialization.PrivateFormat.PKCS8
-    private = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-    path = folder / "certificate.pem"
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
-    return path
 
 
 def test_an_address_that_is_none_is_a_wrong_use() -> None:

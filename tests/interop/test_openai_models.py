@@ -8,7 +8,7 @@ from typing import Any
 import openai.types.beta.realtime as beta_models
 import openai.types.realtime as models
 import pytest
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from callactors.audio.format import AudioFormat
 from callactors.realtime import events as e
@@ -25,6 +25,7 @@ from callactors.realtime.items import (
     Usage,
 )
 from callactors.realtime.session import Profile, session_update, swap_update
+from tests.interop.openai_client import unknown_fields
 
 TOOL = {"name": "book", "description": "Book", "parameters": {"type": "object", "properties": {}}}
 PROFILES = [
@@ -110,19 +111,6 @@ SERVER = [
     ),
     e.RateLimitsUpdated(),
 ]
-
-
-def unknown_fields(value: Any, path: str = "$") -> list[str]:
-    """The fields of a parsed model that the package does not know, nested ones included."""
-    found: list[str] = []
-    if isinstance(value, BaseModel):
-        found += [f"{path}.{name}" for name in value.model_extra or {}]
-        for name in type(value).model_fields:
-            found += unknown_fields(getattr(value, name), f"{path}.{name}")
-    elif isinstance(value, list | tuple):
-        for place, inner in enumerate(value):
-            found += unknown_fields(inner, f"{path}[{place}]")
-    return found
 
 
 def assert_theirs(union: Any, text: str) -> None:
