@@ -248,7 +248,7 @@ class ScriptedCaller:
 
     def dial(self, called: str = "100", *, body: bytes | None = None, codecs: tuple[str, ...] = ("pcmu",)) -> int:
         """INVITE; `body` is sent instead of a sensible offer."""
-        self.offered = self._offer(codecs)
+        self.offered = self.offer(codecs)
         self.session = self.endpoint.invite(
             SipUri("sip", called, None, self.to.host, self.to.port),
             to_address=self.to,
@@ -259,9 +259,12 @@ class ScriptedCaller:
         self.endpoint.subscribe(self.session, self.told)
         return self.session
 
-    def _offer(
-        self, codecs: tuple[str, ...], direction: Literal["sendrecv", "sendonly", "recvonly", "inactive"] = "sendrecv"
+    def offer(
+        self,
+        codecs: tuple[str, ...] = ("pcmu",),
+        direction: Literal["sendrecv", "sendonly", "recvonly", "inactive"] = "sendrecv",
     ) -> Description:
+        """A sensible description of ours."""
         return make_offer(
             local_host=self.stream.address.host,
             local_port=self.stream.address.port,
@@ -286,7 +289,7 @@ class ScriptedCaller:
         """A re-INVITE: hold, another codec, or nonsense."""
         assert self.session is not None  # dial first
         if body is None:
-            self.offered = self._offer(codecs, direction)
+            self.offered = self.offer(codecs, direction)
         self.endpoint.reinvite(self.session, bytes(self.offered or b"") if body is None else body)
 
     def say(self, ms: int = 600) -> None:

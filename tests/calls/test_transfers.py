@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import attrs
 import pytest
 import trio
 
 from callactors.sip import events as sip
-from callactors.testing.calls import House, Mind, agent_says, open_house
-from callactors.testing.scripted_caller import ScriptedCaller, Transfers, accept, answers, notifies, scripted_caller
-from callactors.testing.scripted_model import Peer
+from callactors.testing.scripted_caller import ScriptedCaller, Transfers, answers, notifies
+from callactors.testing.talking import Talk, talking
 
 
-@attrs.frozen
-class Talk:
-    house: House
-    caller: ScriptedCaller
-    peer: Peer
-
-    async def transfer(self) -> str:
-        """The model asks for the front desk; what it is told of it."""
-        return await self.told(await self.peer.request_tool("transfer_to_human", {"target": "front_desk"}))
-
-    async def told(self, call: str) -> str:
-        with trio.fail_after(60):
-            while True:
-                try:
-                    return await self.peer.tool_output(call)
-                except AssertionError:  # a transfer takes longer than a script usually waits
-                    continue
-
-    async def goes_on(self) -> None:
-        """The agent still speaks, the caller still hears it."""
-        await agent_says(self.peer, "What else can I do for you?", 400)
-        await self.caller.hears("agent")
-
-
-@asynccontextmanager
-async def talking(data: Path, transfers: Transfers = accept) -> AsyncIterator[Talk]:
-    """A call in which the greeting was heard."""
-    mind = Mind()
-    async with (
-        open_house(data, mind) as house,
-        scripted_caller(house.endpoint.address, transfers=transfers) as caller,
-    ):
-        await caller.call()
-        peer = await mind.session()
-        await caller.hears("greeting")
-        yield Talk(house, caller, peer)
+async def transferred(talk: Talk) -> str:
+    """The model asks for the front desk; what it is told of it."""
+    return await talk.asks("transfer_to_human", target="front_desk")
 
 
 @pytest.mark.parametrize(
@@ -69,13 +32,12 @@ async def talking(data: Path, transfers: Transfers = accept) -> AsyncIterator[Ta
 async def test_a_caller_nobody_took_is_back_with_the_agent_who_says_so(
     autojump_clock: object, tmp_path: Path, transfers: Transfers, outcome: str, code: int | None
 ) -> None:
-    async with talking(tmp_path, transfers) as talk:
-        output = await talk.transfer()
+    async with talking(tmp_path, transfers=transfers) as talk:
+        output = await transferred(talk)
         assert f"not taken: {outcome}" in output
         await talk.caller.hears("greeting", "transfer", "back")
         await talk.goes_on()
-        talk.caller.hang_up()
-        record = await talk.house.record()
+        record = await talk.hang_up()
     assert [(row["outcome"], row["sip_code"]) for row in record["transfers"]] == [(outcome, code)]
     assert [(row["tool"], row["state"]) for row in record["tool_runs"]] == [("transfer_to_human", "failed")]
     assert (record["cause"], record["outcome"]) == ("caller_hung_up", "none")
@@ -84,8 +46,8 @@ async def test_a_caller_nobody_took_is_back_with_the_agent_who_says_so(
 async def test_without_a_notify_the_caller_is_taken_back_after_the_no_answer_time(
     autojump_clock: object, tmp_path: Path
 ) -> None:
-    async with talking(tmp_path, answers(202)) as talk:
-        await talk.transfer()
+    async with talking(tmp_path, transfers=answers(202)) as talk:
+        await transferred(talk)
         referred = trio.current_time() - 30
         await talk.caller.hears("back")
         assert trio.current_time() - referred == pytest.approx(30.4, abs=0.5)
@@ -96,7 +58,7 @@ async def test_a_bye_in_place_of_the_notify_is_a_presumed_transfer(autojump_cloc
         answers(202)(caller, refer)
         caller.hang_up()
 
-    async with talking(tmp_path, leave) as talk:
+    async with talking(tmp_path, transfers=leave) as talk:
         await talk.peer.request_tool("transfer_to_human", {"target": "front_desk"})
         record = await talk.house.record()
         assert not talk.caller.requests("BYE")
@@ -113,7 +75,7 @@ async def test_a_hold_that_a_failed_transfer_left_is_lifted(autojump_clock: obje
         refers.append(refer)
         caller.offer_again(direction="sendonly")
 
-    async with talking(tmp_path, hold) as talk:
+    async with talking(tmp_path, transfers=hold) as talk:
         call = await talk.peer.request_tool("transfer_to_human", {"target": "front_desk"})
         await talk.caller.sees(sip.Reanswered)
         assert talk.caller.direction == "sendonly"
@@ -134,7 +96,7 @@ async def test_a_provisional_notify_ends_nothing(autojump_clock: object, tmp_pat
         for status in (b"SIP/2.0 100 Trying\r\n", b"SIP/2.0 180 Ringing\r\n"):
             caller.endpoint.notify(caller.session, status, terminated=False)
 
-    async with talking(tmp_path, ring) as talk:
+    async with talking(tmp_path, transfers=ring) as talk:
         await talk.peer.request_tool("transfer_to_human", {"target": "front_desk"})
         await talk.caller.hears("transfer")
         await trio.sleep(5)
@@ -159,7 +121,7 @@ async def test_the_digit_0_leads_to_the_front_desk(autojump_clock: object, tmp_p
 
 
 async def test_a_digit_whose_transfer_fails_brings_the_caller_back_too(autojump_clock: object, tmp_path: Path) -> None:
-    async with talking(tmp_path, answers(603)) as talk:
+    async with talking(tmp_path, transfers=answers(603)) as talk:
         talk.caller.press("0")
         await talk.caller.hears("greeting", "transfer", "back")
         await talk.goes_on()
@@ -168,7 +130,7 @@ async def test_a_digit_whose_transfer_fails_brings_the_caller_back_too(autojump_
 async def test_a_second_digit_while_a_transfer_is_under_way_starts_no_other(
     autojump_clock: object, tmp_path: Path
 ) -> None:
-    async with talking(tmp_path, answers(202)) as talk:
+    async with talking(tmp_path, transfers=answers(202)) as talk:
         talk.caller.press("00")
         await talk.caller.hears("back")
         await trio.sleep(3)
@@ -178,7 +140,7 @@ async def test_a_second_digit_while_a_transfer_is_under_way_starts_no_other(
 async def test_a_model_that_asks_twice_is_told_that_a_transfer_is_under_way(
     autojump_clock: object, tmp_path: Path
 ) -> None:
-    async with talking(tmp_path, answers(202)) as talk:
+    async with talking(tmp_path, transfers=answers(202)) as talk:
         first = await talk.peer.request_tool("transfer_to_human", {"target": "front_desk"})
         second = await talk.peer.request_tool("transfer_to_human", {"target": "front_desk"})
         assert "already" in await talk.peer.tool_output(second)
@@ -191,8 +153,7 @@ async def test_a_target_the_scenario_does_not_name_is_never_dialled(autojump_clo
         assert "no one called" in await talk.told(call)
         await talk.goes_on()
         assert not talk.caller.requests("REFER")
-        talk.caller.hang_up()
-        record = await talk.house.record()
+        record = await talk.hang_up()
     assert [(row["tool"], row["state"]) for row in record["tool_runs"]] == [("transfer_to_human", "failed")]
 
 
@@ -202,8 +163,7 @@ async def test_a_caller_who_hangs_up_during_the_announcement_is_no_transfer(
     async with talking(tmp_path) as talk:
         await talk.peer.request_tool("transfer_to_human", {"target": "front_desk"})
         await talk.caller.hears("transfer")
-        talk.caller.hang_up()
-        record = await talk.house.record()
+        record = await talk.hang_up()
     assert not talk.caller.requests("REFER")
     assert (record["cause"], record["outcome"], record["transfers"]) == ("caller_hung_up", "none", [])
     assert [row["state"] for row in record["tool_runs"]] == ["failed"]
