@@ -19,7 +19,12 @@ from callactors.stores.ledger_reader import Facts, open_reader
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The data folder of the run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-app = typer.Typer(name="calls", help="Look at call records.", no_args_is_help=True)
+app = typer.Typer(
+    name="calls",
+    help="Look at call records.",
+    epilog="Example: python -m callactors calls list --json --data data",
+    no_args_is_help=True,
+)
 
 _HEAD = ("call", "started", "caller", "called", "scenario", "duration", "outcome", "cause", "sip")
 
