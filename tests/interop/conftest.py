@@ -16,6 +16,7 @@ node: house
 listen: {rtp: 30000-31999}
 trunks:
   carrier: {from: [127.0.0.10/31, 127.0.0.12/31]}
+  probe: {from: [127.0.0.1/32]}
 numbers:
   - {match: "+13125550100", trunk: carrier, scenario: salon}
 directory:

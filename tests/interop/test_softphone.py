@@ -26,7 +26,7 @@ from tests.interop.tap import Packet, Tap, tapping
 GREETED = 1.5  # seconds from the 200 to the first audible RTP
 QUIET = 0.9  # seconds after which the agent has finished
 RATE = 8000
-SAYS = ("I'd like a haircut tomorrow at three.", "It's Dana.", "555 0142.", "Yes, please.")
+SAYS = ("I'd like a haircut tomorrow at three.", "My name is Dana, and my number is 5 5 5, 0 1 4 2.", "Yes, please.")
 DESK_TONE = 1000.0  # Hz: what the person at the desk "says"
 CALLER_TONE = 600.0
 CONFIG = """\
