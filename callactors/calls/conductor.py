@@ -104,7 +104,7 @@ class Conductor:
 
     def session_closed(self) -> None:
         self.to_session = None
-        self.voice.to_model = None
+        self.voice.model_went()
 
     # -- the desk ------------------------------------------------------------------------------------------------
 
@@ -189,8 +189,8 @@ class Conductor:
     # -- the model -----------------------------------------------------------------------------------------------
 
     def _model_ready(self, message: ModelReady) -> None:
-        if message.session == self.session:
-            self.voice.to_model = self.to_session
+        if message.session == self.session and self.to_session is not None:
+            self.voice.model_came(self.to_session)
             self.ready.set()
 
     def _to_model(self, message: Message) -> None:
@@ -383,6 +383,8 @@ class Conductor:
     def model_exhausted(self) -> None:
         """No model is left: say so, then a person, else the end. Before the answer it only takes note."""
         self.model_gone = True
+        for utterance in self.voice.model_went(hopeless=True):
+            self._release(utterance, 0)
         if not self.answered:
             return
         self.say(self.phrases.model_lost)

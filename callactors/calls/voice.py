@@ -19,12 +19,14 @@ Cached = Callable[[str, AudioFormat], bytes | None]
 
 @attrs.define(eq=False)
 class Voice:
-    """Says phrases on one call. `to_model` is the mailbox of the session now living, None before one is ready."""
+    """Says phrases on one call; what the cache lacks waits for a model, as long as one may still come."""
 
     cached: Cached
     format: Callable[[], AudioFormat]
     to_transcoder: Mailbox[Message]
-    to_model: Mailbox[Message] | None = None
+    _to_model: Mailbox[Message] | None = attrs.field(default=None, init=False)
+    _unsaid: list[tuple[str, str]] = attrs.field(factory=list, init=False)
+    _hopeless: bool = attrs.field(default=False, init=False)
     _waiting: dict[str, trio.Event] = attrs.field(factory=dict, init=False)
 
     def say(self, utterance: str, text: str) -> None:
@@ -35,10 +37,29 @@ class Voice:
         if audio is not None:
             self.to_transcoder.offer(AgentAudio(at=now, utterance=utterance, format=self.format(), audio=audio))
             self.to_transcoder.offer(AgentAudioEnded(at=now, utterance=utterance))
-        elif self.to_model is not None:
-            self.to_model.offer(SayThis(at=now, text=text, utterance=utterance))
-        else:
+        elif self._to_model is not None:
+            self._to_model.offer(SayThis(at=now, text=text, utterance=utterance))
+        elif self._hopeless:
             self._settle(utterance)
+        else:
+            self._unsaid.append((utterance, text))
+
+    def model_came(self, mailbox: Mailbox[Message]) -> None:
+        """A model can speak now: it says what waited for one."""
+        self._to_model = mailbox
+        for utterance, text in self._unsaid:
+            mailbox.offer(SayThis(at=trio.current_time(), text=text, utterance=utterance))
+        self._unsaid.clear()
+
+    def model_went(self, *, hopeless: bool = False) -> list[str]:
+        """It can no longer; `hopeless` when none will come again. Returns what nobody need wait for any more."""
+        self._to_model = None
+        self._hopeless = self._hopeless or hopeless
+        given_up = [utterance for utterance, _ in self._unsaid] if hopeless else []
+        for utterance in given_up:
+            self._settle(utterance)
+        self._unsaid = [] if hopeless else self._unsaid
+        return given_up
 
     async def heard(self, utterance: str, patience: float) -> None:
         """Wait until it was heard, was cut off, or `patience` seconds have passed."""
@@ -57,6 +78,7 @@ class Voice:
 
     def cut_off(self) -> list[str]:
         """Everything queued was dropped: nobody need wait for it. Returns the names that were waited for."""
+        self._unsaid.clear()
         names = list(self._waiting)
         for name in names:
             self._settle(name)
