@@ -1,4 +1,4 @@
-"""The house's own sentences: cached at once, else by the model when there is one, and nobody waits for the impossible."""
+"""The house's own sentences: cached at once, else by a model where there is one; nobody waits for the impossible."""
 
 from __future__ import annotations
 
