@@ -21,6 +21,7 @@ from callactors.commands.demo_show import Show
 from callactors.commands.serving import raise_descriptor_limit
 from callactors.errors import CallactorsError
 from callactors.net.offload import in_thread
+from callactors.scenario import Library
 from callactors.speech.brain import Brain
 
 
@@ -61,6 +62,7 @@ async def _demo(
     show: Show, scenario: str, data: Path, model_dir: Path | None, model: str | None, ca: Path | None
 ) -> Report:
     happened = Happened(scenario, datetime.now())
+    Library.find().scenario(scenario)  # raises ConfigError, before anything takes time
     with ExitStack() as loading:
         loading.enter_context(show.working("Loading ears and voices (a few seconds) ..."))
         async with trio.open_nursery() as nursery:

@@ -25,6 +25,9 @@ from callactors.scenario import Library, Scenario
 from callactors.scenario import check as check_scenario
 from callactors.scenario.schema import Phrases
 from callactors.speech.brain import Brain
+from callactors.speech.mind import wording
+from callactors.speech.mind.slots import slots_of
+from callactors.speech.pieces import pieces
 from callactors.stores.calendar import Calendar
 from callactors.stores.crm import Crm
 from callactors.stores.knowledge import Knowledge
@@ -56,6 +59,23 @@ def texts_of(playbooks: Mapping[str, Playbook]) -> Iterator[str]:
             yield playbook.scenario.greeting(language)
             phrases = playbook.scenario.phrases_for(language)
             yield from (getattr(phrases, name) for name in Phrases.__struct_fields__)
+
+
+def said_often(playbooks: Mapping[str, Playbook]) -> Iterator[str]:
+    """What the embedded mind says on almost every call: its stock sentences, and the questions of all tools."""
+    yield from (text for name, text in vars(wording).items() if name.isupper() and isinstance(text, str))
+    for playbook in playbooks.values():
+        for tool in playbook.tools.values():
+            yield from (wording.question(slot) for slot in slots_of(tool.parameters))
+
+
+async def rehearse(brain: Brain, texts: Iterator[str]) -> None:
+    """Have these texts, piece by piece, in memory and on disk before somebody waits for them."""
+    try:
+        for piece in dict.fromkeys(piece for text in texts for piece in pieces(text)):
+            await brain.phrase(piece, AudioFormat.PCM16_8K)
+    except CallactorsError as error:
+        log().warning("rehearsal.broken_off", why=str(error))
 
 
 def playbooks(config: Config, agents: Path | None, closing: ExitStack) -> dict[str, Playbook]:

@@ -25,6 +25,8 @@ from callactors.commands.house import (
     needs_brain,
     phrases_without_brain,
     playbooks,
+    rehearse,
+    said_often,
     texts_of,
 )
 from callactors.config import Config
@@ -93,6 +95,8 @@ async def serving(
                     await phrases.fill(own, texts_of(books))
                 else:
                     await phrases_without_brain(config, phrases, texts_of(books))
+                if own is not None and needs_brain(config):
+                    services.start_soon(rehearse, own, said_often(books))
                 calls = _Calls(config, ledger, own, model_lines(config, own), books, phrases, tell)
                 try:
                     async with calls.open(services) as up:

@@ -137,10 +137,21 @@ class Brain:
 
     async def say(self, text: str, format: AudioFormat) -> bytes:
         """The sound of a short text in `format`, from memory where it was said before. Raises VoiceDied."""
-        known = await self._phrases.load(text, format)
+        known = await self._phrases.load(text, format) or await self._from_linear(text, format)
         if known is None:
             known = await self._synthesise(text, format)
             self._phrases.remember(text, format, known)
+        return known
+
+    async def _from_linear(self, text: str, format: AudioFormat) -> bytes | None:
+        """A phrase kept as 8 kHz PCM serves both laws of G.711."""
+        if format not in (AudioFormat.PCMU, AudioFormat.PCMA):
+            return None
+        linear = await self._phrases.load(text, AudioFormat.PCM16_8K)
+        if linear is None:
+            return None
+        known = Converter(AudioFormat.PCM16_8K, format).feed(linear)
+        self._phrases.remember(text, format, known)
         return known
 
     async def phrase(self, text: str, format: AudioFormat) -> bytes:
