@@ -21,6 +21,7 @@ from callactors.actors.messages import Message, ToolFinished, ToolRequested, Too
 from callactors.errors import BadArguments, ToolFailed
 from callactors.meters.log import log
 from callactors.net.offload import in_thread
+from callactors.stores.ledger_rows import arguments_hash
 from callactors.tools.arguments import validate
 from callactors.tools.desk import Desk
 from callactors.tools.result import outcomes_of, output_of
@@ -56,6 +57,7 @@ class ToolExecutor:
     record_outcome: Callable[[str, str], None]
     earlier: Earlier
     _seen: set[tuple[int, str]] = attrs.field(factory=set, init=False)
+    _writing: dict[tuple[str, str], trio.Event] = attrs.field(factory=dict, init=False)  # set once that write is over
     _room: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(TOGETHER), init=False)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -79,11 +81,8 @@ class ToolExecutor:
             return
         async with self._room, trio.open_nursery() as beside:
             beside.start_soon(self._fill, request)
-            again = await self._replayed(request) if tool.writes and request.session > 1 else None
-            if again is not None:
-                finished = again
-            elif tool.writes:
-                finished = await self._written(request, tool, arguments)
+            if tool.writes:
+                finished = await self._replayed(request) or await self._written(request, tool, arguments)
             else:
                 finished = await self._performed(request, tool, arguments)
             beside.cancel_scope.cancel()
@@ -97,17 +96,24 @@ class ToolExecutor:
 
     async def _written(self, request: ToolRequested, tool: Tool, arguments: dict[str, Any]) -> ToolRun:
         """Start it where the call's end cannot reach it, and wait for it as long as there is a call."""
-        done = Mailbox[ToolRun](1)
+        done, over = Mailbox[ToolRun](1), trio.Event()
+        self._writing[_write_key(request)] = over
 
         async def write() -> None:
             with trio.CancelScope(shield=True):  # for its time limit at most: not even the process's end halves a write
                 done.offer(await self._performed(request, tool, arguments))
+            over.set()
 
         self.writes.start_soon(write)
         return await done.receive()
 
     async def _replayed(self, request: ToolRequested) -> ToolRun | None:
-        """What an earlier session's same write came to; None when it never finished."""
+        """What an earlier session's same write came to, awaited if need be; None when it never finished."""
+        if request.session == 1:
+            return None
+        running = self._writing.get(_write_key(request))
+        if running is not None:
+            await running.wait()
         found = await self.earlier(request.tool, bytes(request.arguments))
         if found is None or found[0] != "finished":
             return None
@@ -161,3 +167,8 @@ class ToolExecutor:
                 failed=run.state != "done",
             )
         )
+
+
+def _write_key(request: ToolRequested) -> tuple[str, str]:
+    """What makes two writes of one call the same."""
+    return request.tool, arguments_hash(bytes(request.arguments))

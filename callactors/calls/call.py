@@ -223,19 +223,19 @@ class Call:
     # -- the model -----------------------------------------------------------------------------------------------
 
     async def _models(self) -> None:
-        """One session after the other, in the configured order: the first is tried twice, a fatal one never again."""
+        """One session after the other, in the configured order: each line is tried twice, a fatal one never again."""
         number = 0
         replay: tuple[ClientEvent, ...] = ()
-        for line in self.terms.models:
-            for _ in range(2):
-                number += 1
-                lost, replay = await self._model_scope(line, number, replay)
-                self.record.event("model_lost", model=line.name, code=lost.code)
-                self.terms.tell("model_lost", model=line.name, code=lost.code)
-                if lost.fatal:
-                    break
-                if self.conductor.answered:
-                    self.conductor.say(self.conductor.phrases.holding)
+        lines = [line for line in self.terms.models for _ in range(2)]
+        while lines:
+            line, number = lines.pop(0), number + 1
+            lost, replay = await self._model_scope(line, number, replay)
+            self.record.event("model_lost", model=line.name, code=lost.code)
+            self.terms.tell("model_lost", model=line.name, code=lost.code)
+            if lost.fatal:
+                lines = [other for other in lines if other is not line]
+            if lines and self.conductor.answered:
+                self.conductor.say(self.conductor.phrases.holding)
         self.conductor.model_exhausted()
 
     async def _model_scope(

@@ -28,7 +28,7 @@ from callactors.commands.house import playbooks
 from callactors.config import Config, load
 from callactors.net import offload
 from callactors.net.media_plane import MediaPlane
-from callactors.net.sip_endpoint import SipEndpoint
+from callactors.net.sip_endpoint import SipEndpoint, Tap
 from callactors.realtime import events as e
 from callactors.realtime.items import Item, Part, Response
 from callactors.stores.ledger import Ledger, open_ledger
@@ -280,12 +280,13 @@ async def open_house(
     adapt: Adapt = lambda book: book,
     phrase_ms: int = PHRASE_MS,
     open_for_calls: bool = True,
+    tap: Tap | None = None,
     seed: int = 1,
 ) -> AsyncIterator[House]:
     """A house with these models, in order of failover; leaving it ends every call, as a process's end does.
 
     `more` is YAML of configuration sections, `adapt` changes the salon's playbook. A house that is not
-    `open_for_calls` waits for somebody to run its switchboard.
+    `open_for_calls` waits for somebody to run its switchboard. `tap` sees every SIP datagram of the house.
     """
     offload.INLINE.set(True)
     names = ["main", "second", "third"][: max(1, len(minds))]
@@ -295,7 +296,7 @@ async def open_house(
         books = {name: adapt(book) for name, book in playbooks(config, None, stores).items()}
         phrases = phrases_of(books, phrase_ms)
         async with open_ledger(Path(config.ledger.path), config.node) as ledger, trio.open_nursery() as services:
-            house = _build(config, ledger, books, phrases, known, Random(seed))
+            house = _build(config, ledger, books, phrases, known, Random(seed), tap)
             async with _serving(house, services, open_for_calls):
                 yield house
 
@@ -307,6 +308,7 @@ def _build(
     phrases: Phrases,
     minds: Mapping[str, Mind],
     random: Random,
+    tap: Tap | None,
 ) -> House:
     timers, told = config.timers, list[Told]()
     plane = MediaPlane(HOST, config.listen.rtp, random, first_rtp=timers.first_rtp, rtp_silence=timers.rtp_silence)
@@ -319,6 +321,7 @@ def _build(
         random=random,
         responses_of=lambda trunk: config.trunk(trunk).responses,
         accepting=lambda: not switchboard.full(),
+        tap=tap,
     )
     lines = {name: mind.line(name) for name, mind in minds.items()}
 
