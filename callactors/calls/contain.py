@@ -1,15 +1,15 @@
 """The one place with a broad `except`: around a call, a leg and a model scope.
 
 It turns an exception into a fact (CallEnded, LegEnded, ModelLost), so one crash is one record and nobody else notices.
-Cancellation passes through untouched.
+Cancellation passes through untouched; what crashes while being cancelled is logged, and the cancellation goes on.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
-
-import trio
 
 from callactors.errors import CallactorsError
 from callactors.meters.log import log
@@ -22,10 +22,35 @@ async def contain(scope: str, work: Callable[[], Awaitable[T]], crashed: Callabl
     try:
         return await work()
     except Exception as error:  # the rule of this file
-        cause = first_of(error)
-        if not isinstance(cause, CallactorsError):
-            log().error("crashed", scope=scope, error=repr(cause)[:500], exc_info=cause)
-        return crashed(cause)
+        return crashed(_noted(scope, error))
+    except BaseExceptionGroup as group:
+        crash, rest = group.split(Exception)
+        if crash is None or rest is None:
+            raise
+        _noted(scope, crash)
+        raise rest from None
+
+
+def contain_now(scope: str, work: Callable[[], T], crashed: Callable[[Exception], T]) -> T:
+    """`contain` for what does not wait: a callback of the endpoint, which would end with the exception."""
+    try:
+        return work()
+    except Exception as error:  # the rule of this file
+        return crashed(_noted(scope, error))
+
+
+def where(error: BaseException) -> str:
+    """`file:line` of the line that raised it, for a record; "" when it was never raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+
+
+def _noted(scope: str, error: Exception) -> Exception:
+    """The error that says what happened, logged unless it is one of ours by name."""
+    cause = first_of(error)
+    if not isinstance(cause, CallactorsError):
+        log().error("crashed", scope=scope, error=repr(cause)[:500], at=where(cause))
+    return cause
 
 
 def first_of(error: Exception) -> Exception:
@@ -33,10 +58,3 @@ def first_of(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def is_cancelled(error: BaseException) -> bool:
-    """Whether this is Trio's own cancellation, alone or in a group."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(is_cancelled(part) for part in error.exceptions)
-    return isinstance(error, trio.Cancelled)
