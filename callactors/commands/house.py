@@ -62,11 +62,11 @@ def texts_of(playbooks: Mapping[str, Playbook]) -> Iterator[str]:
 
 
 def said_often(playbooks: Mapping[str, Playbook]) -> Iterator[str]:
-    """What the embedded mind says on almost every call: its stock sentences, and the questions of all tools."""
-    yield from (text for name, text in vars(wording).items() if name.isupper() and isinstance(text, str))
+    """What the embedded mind says on almost every call: the questions of all tools, and its stock sentences."""
     for playbook in playbooks.values():
         for tool in playbook.tools.values():
-            yield from (wording.question(slot) for slot in slots_of(tool.parameters))
+            yield from (wording.question(slot) for slot in slots_of(tool.parameters) if slot.required)
+    yield from (text for name, text in vars(wording).items() if name.isupper() and isinstance(text, str))
 
 
 async def rehearse(brain: Brain, texts: Iterator[str]) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from callactors.speech import wave
 from callactors.speech.stt.log_mel import RATE, log_mel
+from callactors.speech.stt.repeats import without_repeats
 from callactors.speech.wave import Samples
 
 WINDOWS = (8, 10, 30)  # seconds
@@ -79,4 +80,4 @@ class Whisper:
         )[0]
         if result.no_speech_prob > NO_SPEECH:
             return ""
-        return self._tokenizer.decode(list(result.sequences_ids[0]), skip_special_tokens=True).strip()
+        return without_repeats(self._tokenizer.decode(list(result.sequences_ids[0]), skip_special_tokens=True).strip())
