@@ -16,6 +16,7 @@ import trio
 from callactors.calls.playbook import Playbook
 from callactors.net.udp import UdpSocket
 from callactors.sip.address import Address
+from callactors.sip.message import Request, Response, to_bytes
 from callactors.testing.calls import Adapt, Facts, House, Mind, agent_says, open_house
 from callactors.testing.scripted_caller import ScriptedCaller, Transfers, accept, scripted_caller
 from callactors.testing.scripted_model import Peer
@@ -50,6 +51,18 @@ class Talk:
         await self.caller.until(lambda: "agent" in self.caller.names[before:])
         self.caller.say(200)
         await self.peer.expect_audio(already + 3200)
+
+    def inside(self, method: str, body: bytes = b"", **headers: str) -> bytes:
+        """A request inside the call's dialog, made of the caller's own INVITE; `Content_Type=...` adds a header."""
+        invite = self.caller.requests("INVITE", "out")[0]
+        answers = [message for way, message in self.caller.messages if way == "in" and isinstance(message, Response)]
+        answer = next(message for message in answers if message.status == 200)
+        kept = invite.headers.with_("To", answer.headers.get("To") or "").with_("CSeq", f"77 {method}")
+        via = (invite.headers.get("Via") or "").replace("z9hG4bK", f"z9hG4bK{method}")
+        kept = kept.without("Content-Type").with_("Via", via)
+        for name, value in headers.items():
+            kept = kept.with_(name.replace("_", "-"), value)
+        return to_bytes(Request(method, invite.uri, kept, body))
 
     async def hang_up(self) -> Facts:
         """The caller leaves; the record."""

@@ -10,29 +10,16 @@ import trio
 
 from callactors.rtp.packet import RtpPacket
 from callactors.sip import events as sip
-from callactors.sip.headers import Headers
 from callactors.sip.message import Request, to_bytes
 from callactors.testing.calls import Mind, open_house, until
 from callactors.testing.pool_wire import PoolWire
 from callactors.testing.scripted_caller import scripted_caller
 from callactors.testing.sip_script import request
-from callactors.testing.talking import Talk, shouting, talking, with_tools
+from callactors.testing.talking import shouting, talking, with_tools
 from callactors.tools.desk import Desk
 from callactors.tools.tool import tool
 
 NONSENSE = b"v=0\r\nthis is no description\r\n"
-
-
-def in_dialog(talk: Talk, method: str, body: bytes = b"") -> bytes:
-    """A request inside the call's dialog, made of the caller's own INVITE."""
-    invite = talk.caller.requests("INVITE", "out")[0]
-    tagged = next(
-        message for way, message in talk.caller.messages if way == "in" and not isinstance(message, Request)
-        and message.status == 200
-    )  # fmt: skip
-    headers = Headers(invite.headers.items).with_("To", tagged.headers.get("To") or "").with_("CSeq", f"77 {method}")
-    via = (invite.headers.get("Via") or "").replace("z9hG4bK", f"z9hG4bK{method}")
-    return to_bytes(Request(method, invite.uri, headers.with_("Via", via), body))
 
 
 # -- packets ----------------------------------------------------------------------------------------------------------
@@ -40,7 +27,7 @@ def in_dialog(talk: Talk, method: str, body: bytes = b"") -> bytes:
 
 async def test_malformed_sip_does_not_disturb_a_call(autojump_clock: object, tmp_path: Path) -> None:
     async with talking(tmp_path) as talk, shouting() as shout:
-        good = in_dialog(talk, "INFO")
+        good = talk.inside("INFO")
         dice = Random(1)
         for cut in range(0, len(good), 7):
             shout(good[:cut], talk.house.endpoint.address)
