@@ -1,4 +1,4 @@
-"""Text in the pieces it is spoken in: sentences, the first one short so that the caller hears something soon. Pure."""
+"""Text in the pieces it is spoken in: sentences, short ones first, so that something sounds soon and goes on. Pure."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ _CLAUSE = re.compile(r"^.{12,60}?[,;:]\s+(?=.{16})")
 
 
 def pieces(text: str) -> list[str]:
-    """`text` cut at the ends of sentences, and its first sentence after its first clause when it is long.
+    """`text` cut at the ends of sentences, and a long one after its first clause where nothing long sounds before it.
 
     Joined with a space they are `text` again, spaces apart.
     """
     sentences = [sentence.strip() for sentence in _SENTENCE_END.split(text.strip()) if sentence.strip()]
-    found = [part for sentence in sentences for part in textwrap.wrap(sentence, _LONGEST)]
-    if not found or len(found[0]) <= _LONG:
-        return found
-    clause = _CLAUSE.match(found[0])
-    if clause is None:
-        return found
-    return [clause.group().strip(), found[0][clause.end() :], *found[1:]]
+    found: list[str] = []
+    for part in (part for sentence in sentences for part in textwrap.wrap(sentence, _LONGEST)):
+        clause = _CLAUSE.match(part) if len(part) > _LONG and len("".join(found[-1:])) <= _LONG // 2 else None
+        found += [part] if clause is None else [clause.group().strip(), part[clause.end() :]]
+    return found

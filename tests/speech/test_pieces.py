@@ -21,6 +21,11 @@ def test_a_long_first_sentence_begins_with_its_first_clause() -> None:
     assert pieces(text)[0] == "I have found three appointments,"
 
 
+def test_a_long_sentence_behind_a_short_one_begins_with_its_first_clause_too() -> None:
+    text = "Let me read that back. Book an appointment: haircut, tomorrow, Monday the 23rd at 3 PM, for Dana Reyes."
+    assert pieces(text)[:2] == ["Let me read that back.", "Book an appointment:"]
+
+
 def test_nothing_has_no_pieces() -> None:
     assert pieces("  ") == []
 
