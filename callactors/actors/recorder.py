@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -88,7 +89,7 @@ class Recorder:
 
     def _open(self) -> BinaryIO:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = self.path.open("wb")
+        file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")  # its owner's alone
         file.write(header(0, channels=2))
         return file
 
@@ -98,10 +99,11 @@ class Recorder:
         channel.lay(sound.position, decode(sound.audio))
 
     async def _spill(self, file: BinaryIO) -> None:
-        """Write what can no longer change, a second at a time."""
+        """Write what can no longer change, a second at a time; once taken from its channel it must get there."""
         settled = max(self._caller.end, self._agent.end) - SETTLE
         if settled - self._written >= RATE:
-            await in_thread(file.write, self._interleaved(settled))
+            with trio.CancelScope(shield=True):
+                await in_thread(file.write, self._interleaved(settled))
 
     def _interleaved(self, until: int) -> bytes:
         sides = (self._caller.take(until), self._agent.take(until))

@@ -30,7 +30,7 @@ from callactors.audio.format import AudioFormat
 from callactors.errors import MalformedDescription, NoCommonFormat
 from callactors.net.media_plane import MediaPlane, MediaStream
 from callactors.net.sip_endpoint import SipEndpoint
-from callactors.routing.cause import Cause, q850
+from callactors.routing.cause import Cause, q850, sip_code
 from callactors.routing.trunk import Target, Trunk
 from callactors.rtp.events import (
     AudioArrived,
@@ -47,6 +47,7 @@ from callactors.sdp.description import Description, parse
 from callactors.sdp.offer import Agreement, accept_answer, answer, make_offer
 from callactors.sip import events as sip
 from callactors.sip.dialog import DialogFacts, DialogId
+from callactors.sip.reason import reason_headers
 
 INBOX = 256  # facts of one dialog and its media that may wait; a flood of INFO loses its oldest
 
@@ -66,11 +67,14 @@ class SipLeg:
     tape: Mailbox[CallerAudio | AgentHeard]
     clock: Literal["ours", "theirs"] = "ours"
     quality: tuple[Quality, ...] = ()
+    status: int | None = None  # the final status of the INVITE, None while it has none
     stream: MediaStream = attrs.field(init=False)
     agreement: Agreement = attrs.field(init=False)
     _inbox: Mailbox[sip.Event | MediaEvent] = attrs.field(factory=lambda: Mailbox(INBOX), init=False)
     _offered: Description | None = attrs.field(default=None, init=False)
+    _late_offer: Description | None = attrs.field(default=None, init=False)  # in our 200; its answer is in the ACK
     _referring: bool = attrs.field(default=False, init=False)
+    _accepted: bool = attrs.field(default=False, init=False)  # our REFER was: a BYE is its outcome from then on
     _ended: bool = attrs.field(default=False, init=False)
 
     def take(self, offer: bytes) -> None:
@@ -99,6 +103,8 @@ class SipLeg:
 
     def signalled(self, event: sip.Event) -> None:
         """The endpoint's delivery."""
+        if isinstance(event, sip.Cancelled | sip.HungUp) and self.status is None:
+            self.status = 487
         self._inbox.offer(event)
 
     def sounded(self, event: MediaEvent) -> None:
@@ -153,6 +159,8 @@ class SipLeg:
                 return RtpWentSilent(at=now, leg=self.number, since=event.since)
             case sip.Reoffered():
                 return self._reoffered(event)
+            case sip.Acked():
+                return self._acked(event)
             case sip.Reanswered():
                 return self._reanswered(event)
             case sip.ReferAnswered() | sip.Notified():
@@ -169,7 +177,7 @@ class SipLeg:
         """The events after which there is no leg."""
         match event:
             case sip.HungUp():
-                if self._referring:
+                if self._referring and self._accepted:
                     return self._transfer_over("presumed", None)
                 return self._leg_ended(Cause.CALLER_HUNG_UP, None, event.q850)
             case sip.Cancelled():
@@ -192,7 +200,8 @@ class SipLeg:
     def _reoffered(self, event: sip.Reoffered) -> Message | None:
         """RFC 3264 section 8: answer a new offer, or refuse it with 488 and keep the old session."""
         if not event.body:
-            self.endpoint.respond(self.session, event.request_id, 200, bytes(self.agreement.local))
+            self._late_offer = self._offer()
+            self.endpoint.respond(self.session, event.request_id, 200, bytes(self._late_offer))
             return None
         try:
             agreement = self._agree(event.body, self.agreement.local)
@@ -223,6 +232,26 @@ class SipLeg:
             return None
         return self._agreed(agreement)
 
+    def _acked(self, event: sip.Acked) -> Message | None:
+        """The answer to an offer that a re-INVITE left to us; without a usable one everything stays as it was."""
+        offered, self._late_offer = self._late_offer, None
+        if offered is None or not event.body:
+            return None
+        try:
+            return self._agreed(accept_answer(offered, parse(event.body)))
+        except (MalformedDescription, NoCommonFormat):
+            return None
+
+    def _offer(self) -> Description:
+        """An offer of ours in mid-call: both directions, the codec we speak."""
+        return make_offer(
+            local_host=self.advertise or self.stream.address.host,
+            local_port=self.stream.address.port,
+            codecs=[self.agreement.codec],
+            session_id=self.session,
+            previous=self.agreement.local,
+        )
+
     def _agree(self, body: bytes, previous: Description | None) -> Agreement:
         return answer(
             parse(body),
@@ -249,9 +278,11 @@ class SipLeg:
     def _transfer_told(self, event: sip.ReferAnswered | sip.Notified) -> Message | None:
         if not self._referring:
             return None
+        if isinstance(event, sip.ReferAnswered) and event.status >= 300:
+            return self._transfer_over("refused", event.status)
+        self._accepted = True
         if isinstance(event, sip.ReferAnswered):
-            refused = event.status >= 300
-            return self._transfer_over("refused", event.status) if refused else None
+            return None
         if event.status is not None and event.status >= 200:
             return self._transfer_over(outcome_of(event.status), event.status)
         return self._transfer_over("no_answer", None) if event.terminated else None
@@ -264,7 +295,10 @@ class SipLeg:
         return TransferEnded(at=trio.current_time(), leg=self.number, outcome=outcome, sip_code=code)
 
     async def refer(self, target: Target, replaces: DialogId | None = None) -> None:
-        self._referring = True
+        if not self.trunk.refer:
+            await self.events.send(TransferEnded(at=trio.current_time(), leg=self.number, outcome="failed"))
+            return
+        self._referring, self._accepted = True, False
         self.stream.pause_watch(True)
         self.endpoint.refer(self.session, refer_to=target.uri)
         await trio.lowlevel.checkpoint()
@@ -272,25 +306,23 @@ class SipLeg:
     def take_back(self) -> None:
         self._referring = False
         if self.held and not self._ended:
-            self._offered = make_offer(
-                local_host=self.advertise or self.stream.address.host,
-                local_port=self.stream.address.port,
-                codecs=[self.agreement.codec],
-                session_id=self.session,
-                previous=self.agreement.local,
-            )
+            self._offered = self._offer()
             self.endpoint.reinvite(self.session, bytes(self._offered))
         self.stream.pause_watch(False)
 
     # -- the verbs -----------------------------------------------------------------------------------------------
 
     async def answer(self) -> None:
+        if self.status is not None:  # the caller gave up first
+            return await trio.lowlevel.checkpoint()
+        self.status = 200
         self.stream.start(self.agreement, allowed=self.trunk.takes_media_from)
         self.endpoint.answer(self.session, bytes(self.agreement.local))
         await self.events.send(CallAnswered(at=trio.current_time(), leg=self.number, codec=self.agreement.codec))
 
     async def reject(self, code: int, reason: str, retry_after: int | None = None) -> None:
         headers = (("Retry-After", str(retry_after)),) if retry_after is not None else ()
+        self.status = code
         self.endpoint.reject(self.session, code, reason, headers)
         await trio.lowlevel.checkpoint()
 
@@ -312,9 +344,13 @@ class SipLeg:
 
     def hang_up(self, cause: Cause) -> None:
         self.close_media()
-        if not self._ended:
-            self._ended = True
-            self.endpoint.finish(self.session, q850=q850(cause), text=cause.value)
+        if self._ended:
+            return
+        self._ended = True
+        if self.status is None:
+            self.status = sip_code(cause)
+            self.endpoint.reject(self.session, self.status, None, reason_headers(q850(cause), cause.value))
+        self.endpoint.finish(self.session, q850=q850(cause), text=cause.value)
 
     def close_media(self) -> None:
         """Give the ports back; the quality of both directions is kept for the record."""

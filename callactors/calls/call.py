@@ -44,6 +44,7 @@ from callactors.realtime.events import ClientEvent
 from callactors.routing.cause import Cause, q850
 
 DESK = 512  # messages that may wait for the call
+STEADY = 60.0  # seconds
 
 
 @attrs.frozen
@@ -223,15 +224,20 @@ class Call:
     # -- the model -----------------------------------------------------------------------------------------------
 
     async def _models(self) -> None:
-        """One session after the other, in the configured order: each line is tried twice, a fatal one never again."""
+        """One session after the other, in the configured order: each line is tried twice, a fatal one never again.
+
+        A session that held for STEADY seconds was no failed try: a long call may outlive many connections.
+        """
         number = 0
         replay: tuple[ClientEvent, ...] = ()
         lines = [line for line in self.terms.models for _ in range(2)]
         while lines:
-            line, number = lines.pop(0), number + 1
+            line, number, began = lines.pop(0), number + 1, trio.current_time()
             lost, replay = await self._model_scope(line, number, replay)
             self.record.event("model_lost", model=line.name, code=lost.code)
             self.terms.tell("model_lost", model=line.name, code=lost.code)
+            if trio.current_time() - began >= STEADY and not lost.fatal:
+                lines.insert(0, line)
             if lost.fatal:
                 lines = [other for other in lines if other is not line]
             if lines and self.conductor.answered:

@@ -86,6 +86,8 @@ class Conductor:
     _winding_down: bool = False
     _transferring: bool = False
     _transfer_asked: ToolRequested | None = None  # by the model, and not answered yet
+    _transfer_tried: TransferTried | None = None  # its outcome is not known yet
+    _held: bool = False
 
     @property
     def phrases(self) -> Phrases:
@@ -117,7 +119,7 @@ class Conductor:
             case CallEnded():
                 return message
             case TransferTried():
-                return self._transfer_tried(message)
+                return self._tried(message)
             case RtpWentSilent():
                 return self._went_silent(message)
             case ToolRequested():
@@ -167,7 +169,7 @@ class Conductor:
             case DigitPressed():
                 self._digit(message)
             case HeldByPeer():
-                self.record.event("held" if message.held else "resumed")
+                self._hold(message)
             case TransferEnded():
                 self.to_handoff.offer(message)
             case OutcomeReached():
@@ -234,7 +236,7 @@ class Conductor:
             self.spawn(self._last_words, cause, farewell, by)
 
     async def _last_words(self, cause: Cause, farewell: str, by: By) -> None:
-        if farewell:
+        if farewell and self.answered:
             await self.voice.heard(self.say(farewell), LAST_WORDS)
         with trio.move_on_after(LAST_WORDS):
             while self.leg.heard().utterance is not None:
@@ -342,8 +344,9 @@ class Conductor:
         self._transfer(next(iter(self.playbook.targets)), None)
         return True
 
-    def _transfer_tried(self, tried: TransferTried) -> CallEnded | None:
+    def _tried(self, tried: TransferTried) -> CallEnded | None:
         self.record.transfer(tried)
+        self._transfer_tried = tried if tried.outcome is None else None
         if tried.outcome is None:
             return None
         self._transferring = False
@@ -364,15 +367,22 @@ class Conductor:
 
     def over(self) -> None:
         """The call has ended: what was still asked for will not be answered."""
+        if self._transfer_tried is not None:
+            self.record.transfer(msgspec.structs.replace(self._transfer_tried, outcome="failed"))
         self._transfer_answered("failed", "the call ended first")
+
+    def _hold(self, message: HeldByPeer) -> None:
+        self._held = message.held
+        self.record.event("held" if message.held else "resumed")
+        self.patience.agent_ended(message.at)
 
     def _went_silent(self, message: RtpWentSilent) -> CallEnded:
         self.record.event("rtp_silence", seconds=round(message.at - message.since, 1))
         return self.ended(Cause.RTP_SILENCE, "us")
 
     def patience_ended(self) -> None:
-        """Nobody has spoken for as long as the scenario allows; a caller being put through need not."""
-        if self._transferring:
+        """Nobody has spoken for as long as the scenario allows; a caller being put through or on hold need not."""
+        if self._transferring or self._held:
             return self.patience.busy()
         step = self.patience.expire()
         if step == "ask":

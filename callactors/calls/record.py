@@ -21,6 +21,7 @@ from callactors.stores.ledger_rows import (
     CallClosed,
     CallOpened,
     EventRow,
+    NeverAnswered,
     OutcomeRow,
     QualityRow,
     Row,
@@ -66,8 +67,11 @@ class CallRecord:
             AttemptRow(call=self.call, n=0, leg=0, trunk=trunk, facts=facts, answered=now, sip_code=200)
         )
 
-    def closed(self, cause: Cause, by: By, *, sip_code: int | None, q850: int | None) -> None:
+    def closed(self, cause: Cause, by: By, *, answered: bool, sip_code: int | None, q850: int | None) -> None:
+        """Its last rows. A caller who gave up while `answering` was not `answered`, whatever was written by then."""
         now = self._now()
+        if not answered:
+            self._queue(NeverAnswered(call=self.call))
         self._queue(AttemptRow(call=self.call, n=0, leg=0, ended=now, sip_code=sip_code, q850=q850, reason=cause.value))
         self._queue(CallClosed(call=self.call, ended=now, cause=cause, ended_by=by))
 

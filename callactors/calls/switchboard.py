@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from callactors.actors.messages import CallEnded
 from callactors.actors.recorder import Recorder
 from callactors.actors.sip_leg import SipLeg
 from callactors.calls.call import Call, Mailboxes, Terms
-from callactors.calls.contain import contain
+from callactors.calls.contain import contain, contain_now, where
 from callactors.calls.models import ModelLine
 from callactors.calls.playbook import Playbook
 from callactors.calls.record import CallRecord
@@ -82,22 +83,30 @@ class Switchboard:
         async with trio.open_nursery() as writes, trio.open_nursery() as calls:
             self._writes, self._nursery = writes, calls
             task_status.started()
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None  # the endpoint lives a little longer than we do
 
     # -- admission -----------------------------------------------------------------------------------------------
 
     def invited(self, invite: Invited) -> None:
-        """A new INVITE of a listed trunk: a call, or a refusal with its row."""
+        """A new INVITE of a listed trunk: a call, or a refusal with its row. Never raises."""
         offered = Offered(invite, _caller(invite), _user(invite.request.uri))
+        refused = contain_now("admission", lambda: self._taken(offered), _not_admitted)
+        if refused is not None:
+            self._refuse(offered, refused)
+
+    def _taken(self, offered: Offered) -> Refused | None:
+        """It rings from here on; or why not."""
         try:
             call = self._admit(offered)
         except Refused as refused:
-            self._refuse(offered, refused)
-            return
+            return refused
+        assert self._nursery is not None  # full() said so otherwise
         self.calls[call.id] = call
-        self.tell("ringing", call=call.id, caller=call.caller, called=offered.called, trunk=invite.trunk)
-        assert self._nursery is not None  # run() started before the endpoint did
         self._nursery.start_soon(self._contained, call)
+        return None
 
     def _admit(self, offered: Offered) -> Call:
         number = self.config.number_for(offered.called, offered.invite.trunk)
@@ -109,7 +118,11 @@ class Switchboard:
         lines = self._lines(playbook)
         boxes = Mailboxes()
         leg = self._leg(offered.invite, boxes)
-        return self._connect(offered, number, playbook, lines, leg, boxes)
+        with ExitStack() as undo:
+            undo.callback(leg.close_media)
+            call = self._connect(offered, number, playbook, lines, leg, boxes)
+            undo.pop_all()
+        return call
 
     def _leg(self, invite: Invited, boxes: Mailboxes) -> SipLeg:
         leg = SipLeg(
@@ -142,24 +155,26 @@ class Switchboard:
         leg: SipLeg,
         boxes: Mailboxes,
     ) -> Call:
-        """Everything one call is made of; it rings from here on."""
-        call = uuid7(self.ledger.wall(trio.current_time()))
+        """Everything one call is made of, and its first rows."""
+        name = uuid7(self.ledger.wall(trio.current_time()))
         trunk = offered.invite.trunk
-        record = CallRecord(call, self.ledger)
-        record.opened(trunk=trunk, scenario=playbook.scenario.scenario, caller=offered.caller, called=offered.called)
-        self.endpoint.ring(offered.invite.session)
-        record.rang(trunk, leg.facts)
-        return Call(
-            id=call,
+        record = CallRecord(name, self.ledger)
+        call = Call(
+            id=name,
             caller=offered.caller,
             playbook=playbook,
             language=number.language or playbook.scenario.language,
             leg=leg,
             boxes=boxes,
             record=record,
-            terms=self._terms(call, lines),
-            recorder=self._recorder(call, playbook, boxes),
+            terms=self._terms(name, lines),
+            recorder=self._recorder(name, playbook, boxes),
         )
+        self.tell("ringing", call=name, caller=offered.caller, called=offered.called, trunk=trunk)
+        record.opened(trunk=trunk, scenario=playbook.scenario.scenario, caller=offered.caller, called=offered.called)
+        self.endpoint.ring(offered.invite.session)
+        record.rang(trunk, leg.facts)
+        return call
 
     def _terms(self, call: str, lines: list[ModelLine]) -> Terms:
         assert self._writes is not None  # run() started before the endpoint did
@@ -180,7 +195,7 @@ class Switchboard:
     def full(self) -> str:
         """Why no further call is taken; empty when one would be."""
         limit = self.config.limits.calls
-        if self.draining:
+        if self.draining or self._nursery is None:
             return "draining"
         if limit is not None and len(self.calls) >= limit:
             return f"limits.calls is {limit}"
@@ -226,7 +241,7 @@ class Switchboard:
         """Run it; whatever happens, its record is closed and its place is free again."""
         ended: CallEnded | None = None
         try:
-            ended = await contain("call", call.run, self._crashed)
+            ended = await contain("call", call.run, partial(self._crashed, call))
         finally:
             self._close(call, ended or self._cut_short())
 
@@ -235,7 +250,8 @@ class Switchboard:
         cause = Cause.DRAINED if self.draining else Cause.DESK_CLOSED
         return CallEnded(at=trio.current_time(), cause=cause, by="us")
 
-    def _crashed(self, error: Exception) -> CallEnded:
+    def _crashed(self, call: Call, error: Exception) -> CallEnded:
+        call.record.event("crashed", error=repr(error)[:500], at=where(error))
         return CallEnded(at=trio.current_time(), cause=Cause.CRASH, by="us")
 
     def _close(self, call: Call, ended: CallEnded) -> None:
@@ -247,8 +263,14 @@ class Switchboard:
         for quality in call.leg.quality:
             call.record.quality(call.leg.number, quality)
         last = call.conductor.leg_ended
-        code = last.sip_code if last is not None else None
-        call.record.closed(ended.cause, ended.by, sip_code=code, q850=last.q850 if last is not None else None)
+        code = last.sip_code if last is not None and last.sip_code is not None else call.leg.status
+        call.record.closed(
+            ended.cause,
+            ended.by,
+            answered=call.leg.status == 200,
+            sip_code=code,
+            q850=last.q850 if last is not None else None,
+        )
         self.tell("ended", call=call.id, cause=ended.cause.value, by=ended.by)
 
     async def drain(self, patience: float) -> None:
@@ -266,6 +288,10 @@ class Switchboard:
             self._emptied = trio.Event()
             with trio.move_on_after(patience):
                 await self._emptied.wait()
+
+
+def _not_admitted(error: Exception) -> Refused:
+    return Refused(Cause.CRASH, f"{type(error).__name__} at {where(error)}")
 
 
 def _caller(invite: Invited) -> str:

@@ -43,6 +43,10 @@ class CallAnsweredAt(Row, frozen=True, kw_only=True):
     answered: int
 
 
+class NeverAnswered(Row, frozen=True, kw_only=True):
+    """The 200 that CallAnsweredAt announced never left: the caller gave up, or the ledger was broken."""
+
+
 class CallClosed(Row, frozen=True, kw_only=True):
     """The call's last row. The first close wins: a record never changes its cause."""
 
@@ -218,6 +222,10 @@ _SQL: Mapping[type[Row], tuple[str, ...]] = {
         " ON CONFLICT (id) DO NOTHING",
     ),
     CallAnsweredAt: ("UPDATE calls SET answered = coalesce(answered, :answered) WHERE id = :call",),
+    NeverAnswered: (
+        "UPDATE calls SET answered = NULL WHERE id = :call AND ended IS NULL",
+        "UPDATE attempts SET answered = NULL WHERE call = :call AND n = 0",
+    ),
     CallClosed: (
         "UPDATE calls SET ended = :ended, cause = :cause, ended_by = :ended_by, usd = :usd"
         " WHERE id = :call AND ended IS NULL",
