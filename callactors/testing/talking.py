@@ -58,7 +58,7 @@ class Talk:
         answers = [message for way, message in self.caller.messages if way == "in" and isinstance(message, Response)]
         answer = next(message for message in answers if message.status == 200)
         kept = invite.headers.with_("To", answer.headers.get("To") or "").with_("CSeq", f"77 {method}")
-        via = (invite.headers.get("Via") or "").replace("z9hG4bK", f"z9hG4bK{method}")
+        via = (invite.headers.get("Via") or "").replace("z9hG4bK", f"z9hG4bK{method}").replace(";rport", "")
         kept = kept.without("Content-Type").with_("Via", via)
         for name, value in headers.items():
             kept = kept.with_(name.replace("_", "-"), value)

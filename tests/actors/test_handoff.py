@@ -1,0 +1,201 @@
+"""Announce, wait until heard, refer, wait for the final NOTIFY; take the caller back from whatever did not work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal, TypeVar
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from callactors.actors.handoff import ANNOUNCE, Handoff, Phrases
+from callactors.actors.mailbox import Mailbox
+from callactors.actors.messages import (
+    AgentSpoke,
+    Message,
+    OutcomeReached,
+    SpeakPhrase,
+    ToolFinished,
+    TransferEnded,
+    TransferOutcome,
+    TransferRequested,
+    TransferTried,
+)
+from callactors.audio.format import AudioFormat
+from callactors.routing.cause import Cause
+from callactors.routing.trunk import Target
+from callactors.rtp.playout import Heard
+from callactors.sip.dialog import DialogId
+
+M = TypeVar("M", bound=Message)
+DESK = Target("front_desk", "sip:desk@127.0.0.1", "loopback")
+
+
+@attrs.define(eq=False)
+class ReferLeg:
+    """A leg that notes what it is asked."""
+
+    format: AudioFormat = AudioFormat.PCMU
+    clock: Literal["ours", "theirs"] = "ours"
+    events: Mailbox[Message] = attrs.field(factory=Mailbox)
+    done: list[str] = attrs.field(factory=list)
+
+    async def refer(self, target: Target, replaces: DialogId | None = None) -> None:
+        self.done.append(f"refer {target.uri}")
+
+    def take_back(self) -> None:
+        self.done.append("take back")
+
+    async def answer(self) -> None: ...
+
+    async def reject(self, code: int, reason: str, retry_after: int | None = None) -> None: ...
+
+    def play(self, utterance: str, audio: bytes) -> None: ...
+
+    def end(self, utterance: str) -> None: ...
+
+    def flush(self) -> Heard:
+        return Heard(None, 0)
+
+    def heard(self) -> Heard:
+        return Heard(None, 0)
+
+    async def send_digits(self, digits: str) -> None: ...
+
+    def hang_up(self, cause: Cause) -> None: ...
+
+
+@attrs.frozen
+class Desk:
+    leg: ReferLeg
+    box: Mailbox[Message]
+    desk: Mailbox[Message]
+
+    async def told(self, kind: type[M]) -> M:
+        with trio.fail_after(120):
+            while True:
+                message = await self.desk.receive()
+                if isinstance(message, kind):
+                    return message
+
+    async def hears(self, text: str) -> None:
+        """The phrase is asked for, and heard."""
+        phrase = await self.told(SpeakPhrase)
+        assert phrase.text == text
+        self.box.offer(AgentSpoke(at=0, utterance=phrase.utterance, ms=400, first_rtp_at=0))
+
+    def ask(self, target: str = "front_desk", request: str = "r1", session: int | None = 1) -> None:
+        self.box.offer(TransferRequested(at=0, tool_request_id=request, target=target, session=session))
+
+    def end(self, outcome: TransferOutcome, code: int | None = None) -> None:
+        self.box.offer(TransferEnded(at=0, leg=0, outcome=outcome, sip_code=code))
+
+
+@asynccontextmanager
+async def handing_off() -> AsyncIterator[Desk]:
+    desk = Desk(ReferLeg(), Mailbox(64), Mailbox(64))
+    handoff = Handoff(desk.leg, {"front_desk": DESK}, Phrases("Hold on.", "You are back."), desk.box, desk.desk)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(handoff.run)
+        yield desk
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_refer_waits_until_the_announcement_was_heard(autojump_clock: object) -> None:
+    async with handing_off() as desk:
+        desk.ask()
+        phrase = await desk.told(SpeakPhrase)
+        await trio.sleep(5)
+        assert desk.leg.done == []
+        desk.box.offer(AgentSpoke(at=0, utterance="another", ms=1, first_rtp_at=0))
+        desk.box.offer(AgentSpoke(at=0, utterance=phrase.utterance, ms=400, first_rtp_at=0))
+        assert (await desk.told(TransferTried)).outcome is None
+        await trio.testing.wait_all_tasks_blocked()
+        assert desk.leg.done == ["refer sip:desk@127.0.0.1"]
+
+
+async def test_an_announcement_that_is_never_heard_does_not_hold_the_transfer_up(autojump_clock: object) -> None:
+    async with handing_off() as desk:
+        began = trio.current_time()
+        desk.ask()
+        await desk.told(TransferTried)
+        assert trio.current_time() - began == pytest.approx(ANNOUNCE)
+
+
+@pytest.mark.parametrize("outcome", ["completed", "presumed"])
+async def test_a_transfer_that_worked_is_an_outcome_and_says_no_more(
+    autojump_clock: object, outcome: TransferOutcome
+) -> None:
+    async with handing_off() as desk:
+        desk.ask()
+        await desk.hears("Hold on.")
+        await desk.told(TransferTried)
+        desk.end(outcome, 200)
+        assert (await desk.told(OutcomeReached)).detail == "front_desk"
+        tried = await desk.told(TransferTried)
+        assert (tried.outcome, tried.sip_code) == (outcome, 200)
+        await trio.sleep(1)
+        assert desk.leg.done == ["refer sip:desk@127.0.0.1"]
+
+
+@pytest.mark.parametrize("outcome", ["refused", "no_answer", "failed"])
+async def test_a_transfer_that_failed_takes_the_caller_back_says_so_and_tells_the_model(
+    autojump_clock: object, outcome: TransferOutcome
+) -> None:
+    async with handing_off() as desk:
+        desk.ask()
+        await desk.hears("Hold on.")
+        await desk.told(TransferTried)
+        desk.end(outcome, 486)
+        assert (await desk.told(TransferTried)).outcome == outcome
+        await desk.hears("You are back.")
+        finished = await desk.told(ToolFinished)
+        assert (finished.session, finished.tool_request_id, finished.failed) == (1, "r1", True)
+        assert f"{outcome} (SIP 486)" in finished.output
+        assert desk.leg.done[-1] == "take back"
+
+
+async def test_no_word_in_time_is_no_answer(autojump_clock: object) -> None:
+    async with handing_off() as desk:
+        desk.ask()
+        await desk.hears("Hold on.")
+        asked = (await desk.told(TransferTried)).asked
+        ended = await desk.told(TransferTried)
+        assert ended.outcome == "no_answer"
+        assert ended.at - asked == pytest.approx(30)
+
+
+async def test_a_target_nobody_named_is_refused_without_a_word_to_the_caller(autojump_clock: object) -> None:
+    async with handing_off() as desk:
+        desk.ask("sip:evil@203.0.113.9")
+        message = await desk.desk.receive()
+        assert isinstance(message, ToolFinished)
+        assert message.failed
+        assert desk.leg.done == []
+
+
+async def test_a_digit_gets_no_tool_answer(autojump_clock: object) -> None:
+    async with handing_off() as desk:
+        desk.ask(session=None)
+        await desk.hears("Hold on.")
+        desk.end("refused", 603)
+        await desk.hears("You are back.")
+        await trio.sleep(1)
+        with pytest.raises(trio.WouldBlock):
+            desk.desk.receive_nowait()
+
+
+async def test_a_request_made_during_another_is_served_after_it(autojump_clock: object) -> None:
+    async with handing_off() as desk:
+        desk.ask(request="r1")
+        await desk.hears("Hold on.")
+        desk.ask(request="r2")
+        desk.end("refused", 603)
+        await desk.hears("You are back.")
+        assert (await desk.told(ToolFinished)).tool_request_id == "r1"
+        await desk.hears("Hold on.")
+        desk.end("completed", 200)
+        assert (await desk.told(OutcomeReached)).outcome == "handed_off"
