@@ -42,7 +42,7 @@ from callactors.sdp.offer import Agreement
 SWEEP = 0.25  # seconds between looks at silence, latch and reports
 SENT_BATCH = 3  # frames told at once
 KEPT = 16  # packets of a source not believed yet
-DRAIN = 64  # datagrams that may have queued up before connect()
+DRAIN = 1_024  # datagrams that may have queued up before connect(); with more, connecting is tried again later
 BUFFER = 2_048
 _ONE_WAY = (HOLD + FRAME) / 8  # ms we may hold audio back, for the E-model
 
@@ -383,16 +383,18 @@ class MediaStream:
             self._disconnect()
         elif not self._connected and media_socket.connect(self.pair.rtp, latch.latched):
             self._connected = True
-            self._drain(now)
+            if not self._drained(now):
+                self._disconnect()
 
-    def _drain(self, now: float) -> None:
-        """What queued up before connect() is still there, of whatever source."""
+    def _drained(self, now: float) -> bool:
+        """Judge what queued up before connect(), of whatever source; whether nothing of it is left."""
         for _ in range(DRAIN):
             try:
                 data, source = self.pair.rtp.recvfrom(BUFFER)
             except OSError:
-                return
+                return True
             self._received(data, source[:2], now)
+        return False
 
     def _disconnect(self) -> None:
         if self._connected:

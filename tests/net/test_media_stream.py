@@ -36,6 +36,21 @@ async def test_a_stranger_is_counted_and_neither_heard_nor_sent_to(autojump_cloc
     assert b"\x01" in table.heard
 
 
+async def test_a_strangers_packets_that_queued_before_the_latch_are_still_a_strangers(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with laid() as table:
+        attacker = table.another("127.0.0.66")
+        table.start()
+        table.peer.rtp.sendto(table.peer.packet(QUIET), table.stream.address)
+        attacker.ssrc = 78
+        for _ in range(150):
+            attacker.rtp.sendto(attacker.packet(b"\x55" * 160), table.stream.address)
+        await trio.sleep(2)
+    assert table.stream.counts.strangers == 150
+    assert b"\x55" * 80 not in table.heard
+
+
 async def test_a_source_behind_a_nat_is_learnt_without_losing_a_word(autojump_clock: trio.abc.Clock) -> None:
     async with laid() as table:
         actual = table.another("127.0.0.11")
