@@ -43,13 +43,14 @@ def demo(
     """
     raise_descriptor_limit()
     folder = data or Path(tempfile.mkdtemp(prefix="callactors-demo-"))
-    show = Show.make()
+    show, done = Show.make(), None
     try:
         done = trio.run(_demo, show, scenario, folder, model_dir, model, ca)
     except* (CallactorsError, OSError) as group:
-        done = None
         for line in sorted({str(problem) for problem in leaves(group)}):
             typer.echo(line, err=True)
+    except* KeyboardInterrupt:
+        typer.echo("stopped", err=True)
     if done is None:
         raise typer.Exit(1)
     summary(show, done)

@@ -153,6 +153,7 @@ class Demo:
                 await self._call(up, network, desk)
             self.happened.timed_out = bound.cancelled_caught
             self.happened.notifies = network.notifies()
+            self.happened.accepted = next((call.refer_status for call in network.calls), None)
             for call in network.calls:
                 call.hang_up()
             with trio.move_on_after(RECORD):
@@ -195,7 +196,6 @@ class Demo:
         """The desk phone has answered: each must hear the other."""
         with trio.move_on_after(TRANSFER):
             await call.transferred.wait()
-        self.happened.accepted = call.refer_status
         if call.successor is None:
             return
         answer = await caller.listen(PATIENCE)

@@ -18,7 +18,9 @@ WISHES = (
     "I would like to speak to a person, please.",
 )
 
+ENOUGH = 12  # words of a read-back after which a missing question is the ears' fault
 _YES = re.compile(r"\b(is that right|is that correct|shall i|should i|correct\?|right\?)", re.IGNORECASE)
+_READ_BACK = re.compile(r"\bread (that|it) back\b", re.IGNORECASE)
 _MORE = re.compile(r"\b(anything else|something else|what else|booked|how can i help|dollars|welcome)\b", re.IGNORECASE)
 _TAKEN = re.compile(r"can'?t be had|cannot be had|can not be had|could do|not open|is taken", re.IGNORECASE)
 _HOUR = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))?\s*(a\.?m|p\.?m|o'?clock)?", re.IGNORECASE)
@@ -52,7 +54,7 @@ class Customer:
     def _answer(self, heard: str) -> str:
         if not self._last:
             return self._wish()
-        if _YES.search(heard):
+        if _YES.search(heard) or (_READ_BACK.search(heard) and len(heard.split()) > ENOUGH):
             return "Yes, please."
         if _TAKEN.search(heard) and (other := _offered(heard)):
             return other

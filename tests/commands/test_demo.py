@@ -35,6 +35,10 @@ GREETING = "Shear Joy, this is an automated assistant. How can I help?"
         ("What day would you like?", "Tomorrow."),
         ("What would you like to have done?", "A haircut, please."),
         ("A haircut, tomorrow, for Dana, phone number 5 5 5, 0 1 4 2. Is that right?", "Yes, please."),
+        (
+            "Let me read that back. A haircut, tomorrow, Monday the 23rd at 3 PM, for Dana, number 5 5 5.",
+            "Yes, please.",
+        ),
         ("I'm sorry. 3 PM tomorrow can't be had. I could do 2.30 PM or 4 PM. What time would you like?", "At 2:30 PM."),
         ("You're booked. Is there anything else?", WISHES[1]),
     ],
