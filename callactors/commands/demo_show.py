@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,10 +21,9 @@ class Show:
     began: float | None = None
 
     @classmethod
-    def make(cls, to_stderr: bool = False) -> Show:
-        """To stdout; to stderr when stdout is for a program."""
-        stream = sys.stderr if to_stderr else sys.stdout
-        return cls(Console(file=stream, highlight=False, markup=False, soft_wrap=True))
+    def make(cls) -> Show:
+        """To stdout."""
+        return cls(Console(highlight=False, markup=False, soft_wrap=True))
 
     def begin(self) -> None:
         """The clock of the lines starts now."""
@@ -34,7 +32,8 @@ class Show:
     def line(self, who: str, what: str, note: str = "") -> None:
         """`who` says or does `what`."""
         clock = "" if self.began is None else f"{trio.current_time() - self.began:6.1f} s"
-        text = Text(f"{clock:>8}  ", style="dim")
+        text = Text()
+        text.append(f"{clock:>8}  ", style="dim")
         text.append(f"{who:<7}", style=_STYLES.get(who, "bold"))
         text.append(f"  {what}", style="")
         if note:
@@ -43,7 +42,8 @@ class Show:
 
     def fact(self, name: str, what: object) -> None:
         """A line of the summary."""
-        text = Text(f"{name:<15}", style="bold")
+        text = Text()
+        text.append(f"{name:<15}", style="bold")
         text.append(str(what), style="")
         self.console.print(text)
 
