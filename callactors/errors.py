@@ -22,6 +22,7 @@
         +-- UnsafeText             CR, LF or NUL on its way into a header: refused at serialisation
         +-- PlayoutFull            more than 90 s queued to play
         +-- PortsExhausted         no free RTP port pair
+        +-- Unusable               an address, folder or store we were told to use cannot be used
         +-- NodeBusy               another process holds this node's data folder
         `-- LedgerBroken           the ledger cannot be written
 """
@@ -117,6 +118,10 @@ class PortsExhausted(Ours):
     """No free even/odd RTP port pair is left in `listen.rtp`."""
 
     record = "overload"
+
+
+class Unusable(Ours):
+    """An address, folder or store we were told to use cannot be used; the text says which, why, and what to do."""
 
 
 class NodeBusy(Ours):

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import attrs
 import trio
+from sqlalchemy.exc import SQLAlchemyError
 
 from callactors.audio.convert import Converter
 from callactors.audio.format import AudioFormat
+from callactors.calls.contain import first_of
 from callactors.calls.models import ModelLine, embedded, over_websocket
 from callactors.calls.playbook import Playbook
 from callactors.config import Config, ConfigErrors
 from callactors.config.schema import EmbeddedModel
-from callactors.errors import CallactorsError
+from callactors.errors import CallactorsError, Unusable
 from callactors.meters.log import log
 from callactors.scenario import Library, Scenario
 from callactors.scenario import check as check_scenario
@@ -118,7 +120,11 @@ class _Desks:
 
 
 def _desks(url: str, house: str, closing: ExitStack) -> _Desks:
-    desks = _Desks(Calendar(url, house), Crm(url), Knowledge(url, house))
+    try:
+        desks = _Desks(Calendar(url, house), Crm(url), Knowledge(url, house))
+    except (SQLAlchemyError, OSError) as error:
+        problem = str(error).splitlines()[0]
+        raise Unusable(f"stores.url: {url} cannot be used: {problem}; name another, or repair it") from error
     for store in (desks.calendar, desks.crm, desks.knowledge):
         closing.callback(store.close)
     return desks
@@ -158,4 +164,4 @@ async def phrases_without_brain(config: Config, book: PhraseBook, texts: Iterato
             await book.fill(brain, texts)
             nursery.cancel_scope.cancel()
     except* CallactorsError as problems:
-        log().warning("phrases.not_cached", why=str(problems.exceptions[0]), remedy="pip install 'callactors[local]'")
+        log().warning("phrases.not_cached", why=str(first_of(problems)), remedy="pip install 'callactors[local]'")

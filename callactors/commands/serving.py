@@ -30,7 +30,7 @@ from callactors.commands.house import (
     texts_of,
 )
 from callactors.config import Config
-from callactors.errors import MalformedMessage
+from callactors.errors import MalformedMessage, Unusable
 from callactors.meters.log import call_event, log
 from callactors.net.capture_file import CaptureFile
 from callactors.net.media_plane import MediaPlane
@@ -74,6 +74,14 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        remedy = "name a folder you may write with --data DIR"
+        raise Unusable(f"{data} cannot hold our data: {error.strerror}; {remedy}") from error
+
+
 @asynccontextmanager
 async def serving(
     config: Config, *, agents: Path | None = None, brain: Brain | None = None, tell: Tell = tell
@@ -84,7 +92,7 @@ async def serving(
     """
     data = Path(config.data_dir)
     with ExitStack() as closing:
-        await in_thread(lambda: data.mkdir(parents=True, exist_ok=True))
+        await in_thread(_make_folder, data)
         async with open_ledger(Path(config.ledger.path), config.node) as ledger:
             books = await in_thread(playbooks, config, agents, closing)
             async with trio.open_nursery() as services:
@@ -120,7 +128,7 @@ class _Calls:
         phrases: PhraseBook,
         tell: Tell,
     ) -> None:
-        """Raises OSError when the SIP address is taken."""
+        """Raises Unusable when the SIP address is taken."""
         self.config, self.ledger, self.brain = config, ledger, brain
         listen, dice = config.listen, random.SystemRandom()
         self.capture = CaptureFile(Path(config.data_dir) / "sip.log", ledger.wall)
@@ -128,20 +136,33 @@ class _Calls:
         self.plane = MediaPlane(
             listen.udp.host, listen.rtp, dice, first_rtp=timers.first_rtp, rtp_silence=timers.rtp_silence
         )
-        self.endpoint = SipEndpoint(
-            listen.udp.host,
-            listen.udp.port,
-            node=config.node,
-            trunk_of=config.trunk_of,
-            on_invite=lambda invite: self.switchboard.invited(invite),
-            random=dice,
-            advertise=listen.advertise,
-            responses_of=lambda trunk: config.trunk(trunk).responses,
-            accepting=lambda: not self.switchboard.full(),
-            user_agent=f"callactors/{__version__}",
-            tap=self.capture.tap,
-        )
+        self.endpoint = self._listen(dice)
         self.switchboard = Switchboard(config, self.endpoint, self.plane, ledger, books, lines, phrases.cached, tell)
+
+    def _listen(self, dice: random.Random) -> SipEndpoint:
+        config, listen = self.config, self.config.listen
+        try:
+            return SipEndpoint(
+                listen.udp.host,
+                listen.udp.port,
+                node=config.node,
+                trunk_of=config.trunk_of,
+                on_invite=lambda invite: self.switchboard.invited(invite),
+                random=dice,
+                advertise=listen.advertise,
+                responses_of=self._responses_of,
+                accepting=lambda: not self.switchboard.full(),
+                user_agent=f"callactors/{__version__}",
+                tap=self.capture.tap,
+            )
+        except OSError as error:
+            remedy = "stop what uses it, or choose another address with --sip HOST:PORT"
+            raise Unusable(f"SIP cannot listen on {listen.udp}: {error.strerror}; {remedy}") from error
+
+    def _responses_of(self, trunk: str) -> str:
+        """The trunk's way of answering. The peer of an orphan may be of no trunk any more, and still speak."""
+        settings = self.config.trunks.get(trunk)
+        return "rfc3581" if settings is None else settings.responses
 
     @asynccontextmanager
     async def open(self, services: trio.Nursery) -> AsyncIterator[Serving]:

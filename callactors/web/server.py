@@ -16,6 +16,8 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 from hypercorn.trio.tcp_server import TCPServer
 
+from callactors.calls.contain import first_of
+from callactors.errors import Unusable
 from callactors.meters.log import log
 
 CUT = 0.5  # seconds a cancelled connection may take to send its last bytes
@@ -49,7 +51,7 @@ async def run_web(
     port: int,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve for ever; `started` gives the bound port."""
+    """Serve for ever; `started` gives the bound port. Raises Unusable when the address cannot be had."""
     hypercorn_run.TCPServer = Contained  # type: ignore[attr-defined]  # the seam; pinned below 0.19
     sockets_port = port
     tell: Callable[[int], None] | None = task_status.started
@@ -64,9 +66,18 @@ async def run_web(
                     tell = None
         except Exception as error:  # whatever felled the server, calls go on and it starts again
             if tell is not None:
-                raise
+                raise _unusable(error, host, port) from error
             log().error("web.restarted", error=type(error).__name__)
             await trio.sleep(1)
+
+
+def _unusable(error: Exception, host: str, port: int) -> Exception:
+    """An address that cannot be had is the user's to change; anything else is what it is."""
+    first = first_of(error)
+    if not isinstance(first, OSError):
+        return error
+    remedy = "stop what uses it, or choose another address with --web HOST:PORT, or off"
+    return Unusable(f"the web face cannot listen on {host}:{port}: {first.strerror}; {remedy}")
 
 
 async def _serve(app: Any, config: Config, task_status: trio.TaskStatus[list[str]]) -> None:
