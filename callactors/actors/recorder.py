@@ -25,6 +25,7 @@ from callactors.net.offload import in_thread
 
 RATE = 8000
 SETTLE = RATE  # samples kept back: a batch may come this late and still find its place
+HOLE = 10 * RATE  # samples of nothing on either side that are left out of memory
 
 Samples = npt.NDArray[np.int16]
 
@@ -80,6 +81,7 @@ class Recorder:
         task_status.started()
         try:
             async for sound in self.tape:
+                self._skip(file, sound.position)
                 self._lay(sound)
                 await self._spill(file)
         except OSError as error:
@@ -92,6 +94,14 @@ class Recorder:
         file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")  # its owner's alone
         file.write(header(0, channels=2))
         return file
+
+    def _skip(self, file: BinaryIO, position: int) -> None:
+        """After a long hold the file is sought on, so that an hour of silence costs neither memory nor disk."""
+        end = max(self._caller.end, self._agent.end)
+        if position - end > HOLE:
+            file.write(self._interleaved(end))
+            file.seek(4 * (position - end), os.SEEK_CUR)
+            self._caller.base = self._agent.base = self._written = position
 
     def _lay(self, sound: CallerAudio | AgentHeard) -> None:
         decode = pcmu_decode if sound.format is AudioFormat.PCMU else pcma_decode
@@ -115,6 +125,7 @@ class Recorder:
         try:
             with file:
                 for sound in _drained(self.tape):
+                    self._skip(file, sound.position)
                     self._lay(sound)
                 file.write(self._interleaved(max(self._caller.end, self._agent.end, self._written)))
                 file.seek(0)

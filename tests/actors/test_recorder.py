@@ -108,3 +108,15 @@ async def test_a_recording_that_cannot_be_opened_is_a_fact(tmp_path: Path) -> No
 async def test_a_call_without_a_sound_is_an_empty_recording(tmp_path: Path) -> None:
     await recorded(tmp_path / "call.wav")
     assert len(channels(tmp_path / "call.wav")[0]) == 0
+
+
+async def test_an_hour_on_hold_keeps_its_length_and_costs_no_memory_or_disk(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    hour = 3600 * 8000
+    recorder = await recorded(path, caller(sine(400, 1000), 0), caller(sine(400, 1000), hour))
+    assert len(recorder._caller.held) == 0
+    assert path.stat().st_size == 44 + 4 * (hour + 8000)
+    assert path.stat().st_blocks * 512 < 1_000_000  # a hole in the file, not an hour of zeros
+    left, _ = channels(path)
+    assert strength(left[hour : hour + 8000], 400) > 0.99
+    assert not left[8000:hour].any()
