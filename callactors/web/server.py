@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,6 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 from hypercorn.trio.tcp_server import TCPServer
 
-from callactors.calls.contain import first_of
 from callactors.errors import Unusable
 from callactors.meters.log import log
 
@@ -53,6 +53,7 @@ async def run_web(
 ) -> None:
     """Serve for ever; `started` gives the bound port. Raises Unusable when the address cannot be had."""
     hypercorn_run.TCPServer = Contained  # type: ignore[attr-defined]  # the seam; pinned below 0.19
+    _check_address(host, port)
     sockets_port = port
     tell: Callable[[int], None] | None = task_status.started
     while True:
@@ -66,18 +67,20 @@ async def run_web(
                     tell = None
         except Exception as error:  # whatever felled the server, calls go on and it starts again
             if tell is not None:
-                raise _unusable(error, host, port) from error
+                raise
             log().error("web.restarted", error=type(error).__name__)
             await trio.sleep(1)
 
 
-def _unusable(error: Exception, host: str, port: int) -> Exception:
-    """An address that cannot be had is the user's to change; anything else is what it is."""
-    first = first_of(error)
-    if not isinstance(first, OSError):
-        return error
-    remedy = "stop what uses it, or choose another address with --web HOST:PORT, or off"
-    return Unusable(f"the web face cannot listen on {host}:{port}: {first.strerror}; {remedy}")
+def _check_address(host: str, port: int) -> None:
+    """Hypercorn leaves a socket open that it cannot bind, so we ask first. Raises Unusable."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            remedy = "stop what uses it, or choose another address with --web HOST:PORT, or off"
+            raise Unusable(f"the web face cannot listen on {host}:{port}: {error.strerror}; {remedy}") from error
 
 
 async def _serve(app: Any, config: Config, task_status: trio.TaskStatus[list[str]]) -> None:
