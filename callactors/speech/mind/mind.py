@@ -197,7 +197,11 @@ class Mind:
             return self._advance()
         if intents.is_yes(text):
             return self._run()
-        return self._objection(text) or self._elsewhere(text) or self._miss(text)
+        return self._objection(text) or self._repeated(text) or self._elsewhere(text) or self._miss(text)
+
+    def _repeated(self, text: str) -> list[Act]:
+        """What is known, said again: the caller did not hear all of what was read back."""
+        return [Say(self._question())] if self._read(text, None).values else []
 
     def _changing(self, text: str) -> list[Act]:
         changes = self._changes(text, guess=True)

@@ -330,3 +330,9 @@ def test_no_conversation_breaks_it_and_every_argument_is_of_the_schema(talk: lis
                 assert set(act.arguments) <= set(tool["parameters"]["properties"])
                 made.tool_finished(act.call_id, output)
         made.wake()
+
+
+def test_a_caller_who_says_again_what_was_read_back_hears_it_again_however_often() -> None:
+    made = mind()
+    question = said(talk(made, *FILLED))
+    assert [said(made.hear("It's Dana.")) for _ in range(3)] == [question] * 3
