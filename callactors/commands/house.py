@@ -64,20 +64,23 @@ def texts_of(playbooks: Mapping[str, Playbook]) -> Iterator[str]:
 
 
 def said_often(playbooks: Mapping[str, Playbook]) -> Iterator[str]:
-    """What the embedded mind says on almost every call: the questions of all tools, and its stock sentences."""
+    """What the embedded mind says on almost every call: what tools must know, and a few sentences of its own."""
     for playbook in playbooks.values():
         for tool in playbook.tools.values():
             yield from (wording.question(slot) for slot in slots_of(tool.parameters) if slot.required)
-    yield from (text for name, text in vars(wording).items() if name.isupper() and isinstance(text, str))
+    yield from (
+        wording.READ_BACK,
+        wording.IS_THAT_RIGHT,
+        wording.ANYTHING_ELSE,
+        wording.TO_A_PERSON,
+        wording.NOT_CAUGHT,
+    )
 
 
 async def rehearse(brain: Brain, texts: Iterator[str]) -> None:
     """Have these texts, piece by piece, in memory and on disk before somebody waits for them."""
-    try:
-        for piece in dict.fromkeys(piece for text in texts for piece in pieces(text)):
-            await brain.phrase(piece, AudioFormat.PCM16_8K)
-    except CallactorsError as error:
-        log().warning("rehearsal.broken_off", why=str(error))
+    for piece in dict.fromkeys(piece for text in texts for piece in pieces(text)):
+        await brain.phrase(piece, AudioFormat.PCM16_8K)
 
 
 def playbooks(config: Config, agents: Path | None, closing: ExitStack) -> dict[str, Playbook]:

@@ -104,7 +104,7 @@ async def serving(
                 else:
                     await phrases_without_brain(config, phrases, texts_of(books))
                 if own is not None and needs_brain(config):
-                    services.start_soon(rehearse, own, said_often(books))
+                    await rehearse(own, said_often(books))
                 calls = _Calls(config, ledger, own, model_lines(config, own), books, phrases, tell)
                 try:
                     async with calls.open(services) as up:

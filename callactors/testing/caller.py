@@ -23,8 +23,10 @@ Unfinished = Callable[[str], bool]  # whether words sound as if more were to com
 
 QUIET = 0.8  # seconds of silence after which the other side has finished
 MORE = 2.0  # seconds of silence granted to who has not finished
-LEAD = 0.2  # seconds heard before the first loud packet: words begin softly
+LEAD = 0.1  # seconds heard before the first loud packet: words begin softly
 GAP = 0.45  # seconds of silence that part two utterances
+LONG = 7.0  # seconds of speech after which a breath is pause enough
+BREATH = 0.2  # seconds
 AFTER = 0.001  # seconds: later than a packet already heard; less is no time at all
 
 
@@ -90,12 +92,14 @@ class Caller:
                 return Answer(text, began, asked, None if asked is None else round((began - asked) * 1000))
 
     async def _words(self, samples: Samples) -> str:
-        """Stretch by stretch: ears that expect one utterance lose what follows a pause."""
+        """Utterance by utterance: ears that expect one lose what follows a pause."""
         lead = round(LEAD * ears.RATE)
-        found = [
-            await self.ears(samples[max(0, stretch.start - lead) : stretch.end + lead])
-            for stretch in ears.stretches(samples, GAP)
+        parts = [
+            part
+            for whole in ears.stretches(samples, GAP)
+            for part in ([whole] if whole.end - whole.start < LONG * ears.RATE else _cut(samples, whole))
         ]
+        found = [await self.ears(samples[max(0, part.start - lead) : part.end + lead]) for part in parts]
         return " ".join(text for text in found if text)
 
     async def _wait_quiet(self, line: RtpLine) -> float:
@@ -106,6 +110,12 @@ class Caller:
             if rest <= AFTER or line.closed or self.line is not line:
                 return last
             await trio.sleep(rest)
+
+
+def _cut(samples: Samples, whole: ears.Stretch) -> list[ears.Stretch]:
+    """A long stretch at every breath."""
+    pieces = ears.stretches(samples[whole.start : whole.end], BREATH)
+    return [ears.Stretch(whole.start + piece.start, whole.start + piece.end) for piece in pieces]
 
 
 async def _loud_within(line: RtpLine, since: float, patience: float) -> float | None:
