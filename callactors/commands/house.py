@@ -5,7 +5,7 @@ Blocking where files are read: it runs once, at start. Everything wrong is a Con
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from callactors.meters.log import log
 from callactors.scenario import Library, Scenario
 from callactors.scenario import check as check_scenario
 from callactors.scenario.schema import Phrases
-from callactors.speech.brain import Brain
+from callactors.speech.brain import Brain, BrainNotReady
 from callactors.speech.mind import wording
 from callactors.speech.mind.slots import slots_of
 from callactors.speech.pieces import pieces
@@ -46,7 +46,7 @@ class PhraseBook:
     def cached(self, text: str, format: AudioFormat) -> bytes | None:
         return self.audio.get((text, format))
 
-    async def fill(self, brain: Brain, texts: Iterator[str]) -> None:
+    async def fill(self, brain: Brain, texts: Iterable[str]) -> None:
         """Synthesise what the disk does not have yet."""
         for text in texts:
             pcm = await brain.phrase(text, AudioFormat.PCM16_8K)
@@ -155,12 +155,19 @@ def make_brain(config: Config) -> Brain:
     return Brain(model_dir=folder, data=Path(config.data_dir))
 
 
-async def phrases_without_brain(config: Config, book: PhraseBook, texts: Iterator[str]) -> None:
+async def phrases_without_brain(config: Config, book: PhraseBook, texts: Iterable[str]) -> None:
     """A house whose models are all remote still needs its sentences: rendered once, then read from DATA/phrases.
 
     Without the `local` extra the model says them, and a lost model is met with silence: a warning says so.
     """
-    brain = Brain(data=Path(config.data_dir), workers=1)
+    brain, wanted = Brain(data=Path(config.data_dir), workers=1), list(texts)
+    try:
+        await book.fill(brain, wanted)
+    except BrainNotReady:  # one is not on disk yet
+        await _render(brain, book, wanted)
+
+
+async def _render(brain: Brain, book: PhraseBook, texts: list[str]) -> None:
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(brain.run)
