@@ -235,14 +235,6 @@ class OutcomeReached(Message, frozen=True, gc=False, kw_only=True, tag=True):
     detail: str = ""
 
 
-class HandOver(Message, frozen=True, gc=False, kw_only=True, tag=True):
-    """The model hands the conversation to another specialist of the scenario."""
-
-    session: int
-    tool_request_id: str
-    agent: str
-
-
 class TransferRequested(Message, frozen=True, gc=False, kw_only=True, tag=True):
     """`target` is a name of `directory`; `session` is None when a digit asked."""
 
@@ -263,13 +255,6 @@ class TransferTried(Message, frozen=True, gc=False, kw_only=True, tag=True):
 class DialLeg(Message, frozen=True, gc=False, kw_only=True, tag=True):
     target: Target
     purpose: Literal["consult", "bridge", "redial"]
-
-
-class HangUp(Message, frozen=True, gc=False, kw_only=True, tag=True):
-    """End the call: `farewell` is said and heard first, where there is one; the agent's last words are too."""
-
-    cause: Cause
-    farewell: str = ""
 
 
 class CallEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):

@@ -22,7 +22,6 @@ from callactors.actors.messages import (
     CallAnswered,
     CallEnded,
     DigitPressed,
-    HangUp,
     HeldByPeer,
     LegEnded,
     Message,
@@ -185,8 +184,6 @@ class Conductor:
                 self.say(self.phrases.holding)
             case ModelUsed():
                 self.record.event("model_used", **_tokens(message))
-            case HangUp():
-                self.wind_down(message.cause, message.farewell)
 
     # -- the model -----------------------------------------------------------------------------------------------
 

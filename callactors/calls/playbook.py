@@ -6,6 +6,7 @@ never what they dial.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,8 @@ from callactors.scenario.schema import Scenario
 from callactors.tools.desk import Desk
 from callactors.tools.generated import ANSWER, answer_question, generated, what_they_do, with_examples
 from callactors.tools.tool import Tool
+
+NUMBER = re.compile(r"\+?[0-9*#() .-]{1,40}")  # a From header may say anything, and a model obeys what it reads
 
 
 @attrs.frozen
@@ -68,5 +71,5 @@ class Playbook:
 
     def _instructions(self, name: str, caller: str, language: str | None) -> str:
         today = f"{self.now():Today is %A, %d %B %Y; it is %H:%M.}"
-        number = f"The caller's number is {caller}." if caller else "The caller withholds their number."
+        number = f"The caller's number is {caller}." if NUMBER.fullmatch(caller) else "The caller shows no number."
         return f"{instructions(self.personas[name], self.scenario, name, language)}\n\n{today} {number}"

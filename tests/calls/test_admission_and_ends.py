@@ -13,7 +13,7 @@ from callactors.sip import events as sip
 from callactors.testing.calls import Mind, open_house, until
 from callactors.testing.scripted_caller import ScriptedCaller, answers, notifies, scripted_caller
 from callactors.testing.scripted_model import Peer
-from callactors.testing.talking import talking
+from callactors.testing.talking import shouting, talking, with_policies
 
 
 async def never_ready(peer: Peer) -> None:
@@ -164,3 +164,40 @@ async def test_a_refused_transfer_can_be_followed_by_one_that_is_taken(autojump_
         record = await talk.house.record()
     assert [row["outcome"] for row in record["transfers"]] == ["refused", "completed"]
     assert record["cause"] == "transferred"
+
+
+async def test_an_offer_the_caller_left_to_us_is_settled_by_its_ack(autojump_clock: object, tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk, shouting() as shout:
+        moved = talk.caller.plane.open(lambda event: None)
+        body = bytes(talk.caller.offer()).replace(
+            str(talk.caller.stream.address.port).encode(), str(moved.address.port).encode()
+        )
+        leg = next(iter(talk.house.switchboard.calls.values())).leg
+        shout(talk.inside("INVITE"), talk.house.endpoint.address)
+        await trio.sleep(0.1)
+        before = leg.agreement.remote
+        shout(talk.inside("ACK", body, Content_Type="application/sdp"), talk.house.endpoint.address)
+        await trio.sleep(0.1)
+        assert (before, leg.agreement.remote) == (talk.caller.stream.address, moved.address)
+        moved.close()
+
+
+async def drops_after_70_seconds(peer: Peer) -> None:
+    await peer.greet()
+    await trio.sleep(70)
+    await peer.drop()
+
+
+async def test_a_model_that_drops_now_and_then_in_a_long_call_is_opened_again_each_time(
+    autojump_clock: object, tmp_path: Path
+) -> None:
+    mind, calm = Mind(script=drops_after_70_seconds), with_policies(silence=None)
+    async with (
+        open_house(tmp_path, mind, adapt=calm, more="timers: {first_rtp: 1000}") as house,
+        scripted_caller(house.endpoint.address) as caller,
+    ):
+        await caller.call()
+        await trio.sleep(300)
+        assert len(house.events("model_lost")) == 4
+        assert house.switchboard.calls
+        assert caller.names == ["greeting"] + ["holding"] * 4
