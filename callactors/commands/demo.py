@@ -15,6 +15,7 @@ from typing import Annotated
 import trio
 import typer
 
+from callactors.calls.contain import leaves
 from callactors.commands.demo_call import Demo, Happened, encode
 from callactors.commands.demo_report import Report, booked, report
 from callactors.commands.demo_show import Show
@@ -104,11 +105,3 @@ def _rows(done: Report) -> str:
         return "none"
     parts = ("attempts", "turns", "tools", "transfers", "quality", "events")
     return ", ".join(f"{len(done.record[part])} {part}" for part in parts)
-
-
-def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    """The errors in a group, flat."""
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

@@ -15,6 +15,7 @@ import trio
 import typer
 
 from callactors import config as configuration
+from callactors.calls.contain import leaves
 from callactors.commands.serving import Serving, raise_descriptor_limit, serving
 from callactors.config import Config
 from callactors.errors import CallactorsError, ConfigError
@@ -80,7 +81,7 @@ def start(config: Config, agents: Path | None) -> int:
     try:
         trio.run(_serve, config, agents)
     except* (CallactorsError, OSError) as group:
-        problems = _leaves(group)
+        problems = leaves(group)
     for line in {str(problem) for problem in problems}:
         typer.echo(line, err=True)
     return 1 if problems else 0
@@ -113,10 +114,3 @@ def _announce(up: Serving) -> None:
     web = f" web={up.web}" if up.web is not None else " web=off"
     typer.echo(f"READY sip={up.sip}{web}")
     sys.stdout.flush()
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

@@ -4,6 +4,7 @@
 - A key that names a secret (password, authorization, nonce, digits, ...) never shows its value, nor does a
   `user:password@` inside a URI.
 - Colour only on a terminal, and not where NO_COLOR is set.
+- A line that cannot be written (a full disk, a reader that went away) is lost, and nothing else is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
@@ -43,7 +45,7 @@ def configure(stream: TextIO | None = None, *, colour: bool | None = None) -> No
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
         logger_factory=structlog.WriteLoggerFactory(
-            cast(Any, target)
+            cast(Any, _Forgiving(target))
         ),  # its stub wants a file, a TextIO is what it uses
         cache_logger_on_first_use=False,
     )
@@ -79,6 +81,21 @@ def line(facts: Mapping[str, object], *, colour: bool = False) -> str:
     if colour:
         head = [_DIM + head[0] + _END, _COLOURS.get(level, _DIM) + level + _END, _BOLD + head[2] + _END]
     return " ".join(word for word in [*head, *words] if word)
+
+
+class _Forgiving:
+    """A stream that may fail. Log lines come from callbacks of the endpoint, which an exception would end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: it is closed
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _Renderer:

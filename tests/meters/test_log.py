@@ -94,3 +94,16 @@ def test_without_configure_the_log_goes_to_stderr_and_leaves_stdout_to_programs(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "call_closed call=c1 cause=completed" in printed.err
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left on device")])
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_else_is(error: OSError) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise error
+
+    log.configure(Gone(), colour=False)
+    try:
+        log.log().info("ringing", call="c1")
+    finally:
+        structlog.reset_defaults()
