@@ -227,7 +227,7 @@ class SipLeg:
         if offered is None or event.status >= 300 or not event.body:
             return None
         try:
-            agreement = accept_answer(offered, parse(event.body))
+            agreement = self._possible(accept_answer(offered, parse(event.body)))
         except (MalformedDescription, NoCommonFormat):
             return None
         return self._agreed(agreement)
@@ -238,7 +238,7 @@ class SipLeg:
         if offered is None or not event.body:
             return None
         try:
-            return self._agreed(accept_answer(offered, parse(event.body)))
+            return self._agreed(self._possible(accept_answer(offered, parse(event.body))))
         except (MalformedDescription, NoCommonFormat):
             return None
 
@@ -253,7 +253,7 @@ class SipLeg:
         )
 
     def _agree(self, body: bytes, previous: Description | None) -> Agreement:
-        return answer(
+        agreement = answer(
             parse(body),
             local_host=self.advertise or self.stream.address.host,
             local_port=self.stream.address.port,
@@ -262,6 +262,15 @@ class SipLeg:
             version=1,
             previous=previous,
         )
+        return self._possible(agreement)
+
+    def _possible(self, agreement: Agreement) -> Agreement:
+        """Refuse to send to ourselves, or to what only this machine can reach: whoever asks for that is no carrier."""
+        for remote in (agreement.remote, agreement.remote_rtcp):
+            ours = remote._replace(host=self.stream.address.host) if remote.host == self.advertise else remote
+            if not self.trunk.may_name_for_media(remote.host) or self.plane.listens_at(ours):
+                raise MalformedDescription(f"{self.trunk.name} has no media at {remote}")
+        return agreement
 
     @property
     def held(self) -> bool:

@@ -19,6 +19,7 @@ import trio
 from callactors.net.media_socket import Ports
 from callactors.net.media_stream import MediaStream
 from callactors.rtp.events import MediaEvent
+from callactors.sip.address import Address
 
 __all__ = ["MediaPlane", "MediaStream", "PlaneStatistics"]
 
@@ -95,6 +96,11 @@ class MediaPlane:
         self._open += 1
         self._wake.set()
         return stream
+
+    def listens_at(self, address: Address) -> bool:
+        """Whether an open stream of ours has this port, for RTP or RTCP, at the address we are bound to."""
+        ports = {stream.address.port for group in self._groups for stream in group}
+        return address.host == self._ports.host and address.port & ~1 in ports
 
     def statistics(self) -> PlaneStatistics:
         return PlaneStatistics(

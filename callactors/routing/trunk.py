@@ -40,6 +40,13 @@ class Trunk:
         """Whether RTP may come from and go to this address."""
         return _within(host, self.media_sources)
 
+    def may_name_for_media(self, host: str) -> bool:
+        """Whether a description may name this numeric address: this machine and its own link only if they are listed.
+
+        Others may be named without being listed: carriers have more media servers than they publish.
+        """
+        return self.takes_media_from(host) or not _is_local(ipaddress.ip_address(host))
+
 
 def _within(host: str, networks: tuple[Network, ...]) -> bool:
     try:
@@ -47,3 +54,8 @@ def _within(host: str, networks: tuple[Network, ...]) -> bool:
     except ValueError:
         return False
     return any(address in network for network in networks)
+
+
+def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback or (mapped or address).is_link_local

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
@@ -89,6 +90,20 @@ async def test_a_repeated_offer_keeps_the_version_and_a_new_one_counts_it_up(
             await talk.caller.sees(sip.Reanswered, len(talk.caller.seen(sip.Reanswered)) + 1)
     versions = [event.body.split(b"\r\n")[1].split()[2] for event in talk.caller.seen(sip.Reanswered)]
     assert versions == [b"1", b"1", b"2"]
+
+
+@pytest.mark.parametrize("where", ["our own port", "a neighbour on the link"])
+async def test_an_offer_to_send_where_no_carrier_listens_is_refused_and_the_call_goes_on(
+    autojump_clock: object, tmp_path: Path, where: str
+) -> None:
+    async with talking(tmp_path) as talk:
+        host, port = talk.media if where == "our own port" else ("169.254.169.254", 4000)
+        offer = talk.caller.offer()
+        media = tuple(attrs.evolve(line, port=port) for line in offer.media)
+        talk.caller.offer_again(body=bytes(attrs.evolve(offer, host=host, media=media)))
+        answer = await talk.caller.sees(sip.Reanswered)
+        await talk.goes_on()
+    assert answer.status == 488
 
 
 async def test_a_peers_refer_is_declined(autojump_clock: object, tmp_path: Path) -> None:
