@@ -122,7 +122,7 @@ class ToolExecutor:
     async def _performed(self, request: ToolRequested, tool: Tool, arguments: dict[str, Any]) -> ToolRun:
         """Run it within its time limit; what came of it goes into the record at once."""
         self.record(ToolRun(request, "running"))
-        run = ToolRun(request, "failed", f"{tool.name} took longer than {tool.time_limit:g} seconds and was given up.")
+        run = ToolRun(request, "failed", _given_up(tool))
         try:
             with trio.move_on_after(tool.time_limit):
                 run = await self._outcome(request, tool, arguments)
@@ -136,13 +136,16 @@ class ToolExecutor:
     async def _outcome(self, request: ToolRequested, tool: Tool, arguments: dict[str, Any]) -> ToolRun:
         try:
             result = await self._call(tool, arguments)
-            output = output_of(result)
+            output, outcomes = output_of(result), outcomes_of(tool, result)
         except ToolFailed as error:
             return ToolRun(request, "failed", str(error))
-        except Exception as error:  # whatever a user's tool raises is an answer to the model, never the call's end
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # whatever a user's tool raises is an answer to the model, never the call's end
             log().warning("tool.raised", tool=tool.name, error=repr(error)[:200])
             return ToolRun(request, "failed", f"{tool.name} could not be done: {type(error).__name__}.")
-        for outcome in outcomes_of(tool, result):
+        for outcome in outcomes:
             self.record_outcome(outcome, tool.name)
         return ToolRun(request, "done", output)
 
@@ -172,3 +175,9 @@ class ToolExecutor:
 def _write_key(request: ToolRequested) -> tuple[str, str]:
     """What makes two writes of one call the same."""
     return request.tool, arguments_hash(bytes(request.arguments))
+
+
+def _given_up(tool: Tool) -> str:
+    """A look-up that hangs is over; a write that hangs may still be done by the thread it runs in."""
+    unknown = " It may still have been done: look before it is tried again." if tool.writes else ""
+    return f"{tool.name} took longer than {tool.time_limit:g} seconds and was given up.{unknown}"

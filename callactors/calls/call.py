@@ -86,6 +86,7 @@ class Call:
     terms: Terms
     recorder: Recorder | None
     conductor: Conductor = attrs.field(init=False)
+    decided: CallEnded | None = attrs.field(default=None, init=False)  # how it ends, once that is known
     nursery: trio.Nursery | None = attrs.field(default=None, init=False)  # while it lives
 
     def __attrs_post_init__(self) -> None:
@@ -118,23 +119,24 @@ class Call:
 
     async def run(self) -> CallEnded:
         """Live until something ends it. The record's last row is the switchboard's to write."""
-        ended = CallEnded(at=trio.current_time(), cause=Cause.DESK_CLOSED, by="us")
         try:
             async with trio.open_nursery() as call:
                 self.nursery = call
                 await self._start(call)
                 async for message in self.boxes.desk:
-                    decided = self.conductor.decide(message)
-                    if decided is not None:
-                        ended = decided
+                    self.decided = self.conductor.decide(message)
+                    if self.decided is not None:
+                        self.leg.hang_up(self.decided.cause)  # now: a cancelled leg only knows that its desk closed
                         break
-                self.leg.hang_up(ended.cause)  # while it is known: a cancelled leg only knows that its desk closed
                 call.cancel_scope.cancel()
         finally:
             self.nursery = None
-            self.leg.hang_up(ended.cause)
+            self.leg.hang_up(self._ended().cause)
             self.conductor.over()
-        return ended
+        return self._ended()
+
+    def _ended(self) -> CallEnded:
+        return self.decided or CallEnded(at=trio.current_time(), cause=Cause.DESK_CLOSED, by="us")
 
     def _spawn(self, work: Callable[..., object], *args: object) -> None:
         if self.nursery is not None:
@@ -205,7 +207,7 @@ class Call:
         if policy.when == "model_ready":
             with trio.move_on_after(policy.within):
                 await self.conductor.ready.wait()
-            if not self.conductor.ready.is_set():
+            if self.conductor.model_gone or not self.conductor.ready.is_set():
                 return await self._refuse(policy.otherwise, Cause.MODEL_DOWN)
         try:
             await self.record.answering(self.leg.trunk.name, self.leg.facts)

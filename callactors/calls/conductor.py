@@ -104,8 +104,12 @@ class Conductor:
         self.session, self.to_session = session, mailbox
 
     def session_closed(self) -> None:
+        """It is gone: what it was saying has its end where it broke off."""
         self.to_session = None
         self.voice.model_went()
+        sounding = self.leg.heard().utterance
+        if sounding is not None and not sounding.startswith("local:"):
+            self.voice.break_off(sounding)
 
     # -- the desk ------------------------------------------------------------------------------------------------
 
@@ -390,6 +394,7 @@ class Conductor:
     def model_exhausted(self) -> None:
         """No model is left: say so, then a person, else the end. Before the answer it only takes note."""
         self.model_gone = True
+        self.ready.set()  # nobody need wait for it any more
         for utterance in self.voice.model_went(hopeless=True):
             self._release(utterance, 0)
         if not self.answered:

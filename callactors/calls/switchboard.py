@@ -243,7 +243,7 @@ class Switchboard:
         try:
             ended = await contain("call", call.run, partial(self._crashed, call))
         finally:
-            self._close(call, ended or self._cut_short())
+            self._close(call, ended or call.decided or self._cut_short())
 
     def _cut_short(self) -> CallEnded:
         """A call whose nursery was cancelled under it: by the end of a drain, or by the end of the process."""

@@ -61,6 +61,10 @@ class Voice:
         self._unsaid = [] if hopeless else self._unsaid
         return given_up
 
+    def break_off(self, utterance: str) -> None:
+        """No more of a model's utterance will come."""
+        self.to_transcoder.offer(AgentAudioEnded(at=trio.current_time(), utterance=utterance))
+
     async def heard(self, utterance: str, patience: float) -> None:
         """Wait until it was heard, was cut off, or `patience` seconds have passed."""
         with trio.move_on_after(patience):

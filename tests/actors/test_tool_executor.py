@@ -136,6 +136,25 @@ def refusing() -> str:
     raise ToolFailed("Not today.")
 
 
+@tool(writes=True)
+def leaving() -> str:
+    """Leave the program."""
+    raise SystemExit(3)
+
+
+@tool(writes=True)
+def babbling() -> dict[str, object]:
+    """Return outcomes that are none."""
+    return {"ok": True, "outcomes": 5}
+
+
+@tool(writes=True, time_limit=2.0)
+async def stuck() -> str:
+    """Hang in the middle of a write."""
+    await trio.sleep_forever()
+    return "never"
+
+
 async def test_a_tool_is_run_answered_recorded_and_its_outcome_noted(autojump_clock: object, context: Desk) -> None:
     async with executing(context, quick) as bench:
         bench.ask("quick", '{"name": "Dana"}')
@@ -174,7 +193,14 @@ async def test_a_slow_tool_asks_for_a_filler_once_and_is_answered(autojump_clock
 
 @pytest.mark.parametrize(
     ("broken", "says"),
-    [(hanging, "longer than 2 seconds"), (raising, "OSError"), (refusing, "Not today.")],
+    [
+        (hanging, "longer than 2 seconds"),
+        (raising, "OSError"),
+        (refusing, "Not today."),
+        (leaving, "could not be done"),
+        (babbling, "could not be done"),
+        (stuck, "may still have been done"),
+    ],
 )
 async def test_a_tool_that_hangs_raises_or_says_no_is_a_failed_answer(
     autojump_clock: object, context: Desk, broken: Tool, says: str

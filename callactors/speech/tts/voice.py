@@ -20,9 +20,11 @@ import trio
 
 import callactors
 from callactors.errors import Ours
+from callactors.meters.log import log
 
 _LENGTH = struct.Struct("<I")
 _BACKOFF = 0.2  # seconds before a child that died is started again
+_AGAIN = 2.0  # seconds before a child that could not even be started is tried again
 _PATIENCE = 10.0  # seconds a request waits for a child that is being restarted
 _LOADING = 60.0  # seconds a child may take to say it is ready
 
@@ -61,7 +63,11 @@ class Voice:
         await self._live_once(task_status)
         while True:
             await trio.sleep(_BACKOFF)
-            await self._live_once(trio.TASK_STATUS_IGNORED)
+            try:
+                await self._live_once(trio.TASK_STATUS_IGNORED)
+            except OSError as error:  # no descriptors or memory left just now: calls go on, and so do we
+                log().error("voice.not_restarted", error=str(error))
+                await trio.sleep(_AGAIN)
 
     async def _live_once(self, task_status: trio.TaskStatus[None]) -> None:
         command = [sys.executable, "-P", "-m", "callactors.speech.tts.worker", str(self.onnx), str(self.config)]
