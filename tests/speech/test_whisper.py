@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from callactors.audio import g711
 from callactors.speech import weights
+from callactors.speech.stt.breaths import LONGEST
 from callactors.speech.stt.log_mel import log_mel
-from callactors.speech.stt.whisper import LONGEST, WINDOWS, Whisper, window_for
+from callactors.speech.stt.whisper import WINDOWS, Whisper, window_for
 from callactors.speech.tts import worker
 from callactors.speech.wave import Samples
 
@@ -74,3 +75,14 @@ def test_silence_has_no_words(whisper: Whisper) -> None:
 
 def test_nothing_at_all_has_no_words(whisper: Whisper) -> None:
     assert whisper.transcribe(np.zeros(0, np.int16)) == ""
+
+
+def test_a_long_speech_is_understood_to_its_end(whisper: Whisper, voice: object) -> None:
+    text = (
+        "I was with you last month and I liked it very much. Now I need a haircut before my wedding on Saturday. "
+        "My sister wants to come along as well. Do you have time for both of us on Friday afternoon?"
+    )
+    heard = words(whisper.transcribe(telephone(voice, text)))
+    wanted = words(text)
+    assert len(heard & wanted) / len(wanted) >= 0.8
+    assert {"wedding", "sister", "friday"} <= heard

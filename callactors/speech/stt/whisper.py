@@ -1,7 +1,7 @@
 """Whisper on ctranslate2: one utterance of telephone speech to text, one thread a decode.
 
-- The window is 8, 10 or 30 s, the smallest that holds the utterance with a second to spare: always 30 s costs 3-6
-  times as much, and a window that fits the utterance makes the decoder loop.
+- The window is 8 or 10 s, the smallest that holds the speech with a second to spare: always 30 s costs 3-6 times as
+  much, and a window that fits the speech makes the decoder loop. Longer speech is decoded breath by breath.
 - A decode yields at most 6 tokens a second, and nothing where Whisper itself thinks there was no speech.
 - It blocks for 0.05-0.3 s: call it in a thread.
 """
@@ -15,12 +15,12 @@ import attrs
 import numpy as np
 
 from callactors.speech import wave
+from callactors.speech.stt.breaths import slices
 from callactors.speech.stt.log_mel import RATE, log_mel
 from callactors.speech.stt.repeats import without_repeats
 from callactors.speech.wave import Samples
 
-WINDOWS = (8, 10, 30)  # seconds
-LONGEST = 28  # seconds decoded at once; longer speech is decoded in slices
+WINDOWS = (8, 10)  # seconds
 NO_SPEECH = 0.6  # real speech peaked at 0.41
 _TOKENS_PER_SECOND = 6
 _TELEPHONE = 8_000
@@ -60,8 +60,7 @@ class Whisper:
 
     def transcribe(self, samples: Samples) -> str:
         """The words in `samples` (int16, 8 kHz); empty when there were none."""
-        step = LONGEST * _TELEPHONE
-        texts = [self._decode(samples[start : start + step]) for start in range(0, len(samples), step)]
+        texts = [self._decode(part) for part in slices(samples)]
         return " ".join(text for text in texts if text)
 
     def _decode(self, samples: Samples) -> str:
