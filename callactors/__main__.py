@@ -1,8 +1,14 @@
 """`python -m callactors`: the verbs of the command line, one file each in commands/."""
 
+# ruff: noqa: E402  (the interrupt and the thread counts must be settled before the imports they are about)
 from __future__ import annotations
 
 import os
+import signal
+
+_OURS = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if _OURS:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C in the second of imports below: the end, and no traceback
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads cost more than they give here
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,6 +22,9 @@ from callactors.commands.demo import demo
 from callactors.commands.doctor import doctor
 from callactors.commands.realtime import realtime
 from callactors.commands.run import run, run_default
+
+if _OURS:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 app = typer.Typer(
     name="callactors",

@@ -6,9 +6,12 @@ the person at the desk heard each other; otherwise 1, and sentences that say wha
 
 from __future__ import annotations
 
+import signal
 import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -46,18 +49,33 @@ def demo(
     folder = data or Path(tempfile.mkdtemp(prefix="callactors-demo-"))
     show, done = Show.make(), None
     try:
-        done = trio.run(_demo, show, scenario, folder, model_dir, model, ca)
+        done = trio.run(_until_stopped, partial(_demo, show, scenario, folder, model_dir, model, ca))
     except* (CallactorsError, OSError) as group:
         for line in sorted({str(problem) for problem in leaves(group)}):
             typer.echo(line, err=True)
-    except* KeyboardInterrupt:
-        typer.echo("stopped", err=True)
     if done is None:
         raise typer.Exit(1)
     summary(show, done)
     if as_json:
         typer.echo(encode(done.facts))
     raise typer.Exit(1 if done.missing else 0)
+
+
+async def _until_stopped(work: Callable[[], Awaitable[Report]]) -> Report | None:
+    """What `work` returns; None, and a word about it, when SIGINT or SIGTERM came first."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_at, signals, nursery.cancel_scope)
+            done = await work()
+            nursery.cancel_scope.cancel()
+            return done
+    typer.echo("stopped", err=True)
+    return None
+
+
+async def _stop_at(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    async for _ in signals:
+        scope.cancel()
 
 
 async def _demo(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -180,3 +184,16 @@ def test_a_recording_that_is_no_wav_is_no_measure(tmp_path: Path) -> None:
     (tmp_path / "recordings").mkdir()
     (tmp_path / "recordings" / "x.wav").write_bytes(b"no wave")
     assert report(happened(), tmp_path).facts["recorded_ms"] == {"p50": None, "p95": None}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_told_to_stop_while_it_loads_says_so_and_leaves_no_child(number: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-u", "-m", "callactors", "demo", "--data", str(tmp_path)]
+    root, pipe = Path(__file__).parents[2], subprocess.PIPE
+    with subprocess.Popen(command, text=True, cwd=root, start_new_session=True, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
+        assert "Loading" in process.stdout.readline()
+        os.killpg(process.pid, number)  # as a terminal does: to the whole group
+        _, said = process.communicate(timeout=30)  # until the last child has let go of stderr
+    assert said == "stopped\n"
+    assert process.returncode == 1

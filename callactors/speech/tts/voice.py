@@ -72,8 +72,8 @@ class Voice:
     async def _live_once(self, task_status: trio.TaskStatus[None]) -> None:
         command = [sys.executable, "-P", "-m", "callactors.speech.tts.worker", str(self.onnx), str(self.config)]
         process = await trio.lowlevel.open_process(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(), start_new_session=True
+        )  # in a session of its own a terminal's Ctrl-C is ours alone
         try:
             self._begin(process)
             await self._await_ready(task_status)
