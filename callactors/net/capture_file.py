@@ -2,12 +2,14 @@
 
 - `tap` only appends to a bounded queue: redaction, formatting and writing happen in a thread, off the hot path.
 - A queue that is full or a disk that fails costs messages of the capture, counted, and never a call.
+- Control characters are escaped: who reads the file in a terminal reads text, whatever a stranger sent.
 - Rotation by size: the file itself, then `.1` (newest) to `.N` beside it. Readable by the owner alone.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ from callactors.net.offload import in_thread
 
 Direction = Literal["in", "out"]
 MESSAGE = 70_000  # bytes of one message that are kept
+_UNSHOWN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|\xc2[\x80-\x9f]")  # all but tabs and line ends
 
 
 @attrs.frozen
@@ -110,7 +113,7 @@ class CaptureFile:
     def _entry(self, at: float, direction: Direction, data: bytes, peer: str) -> bytes:
         moment = datetime.fromtimestamp(self.wall(at) / 1000, UTC).isoformat(timespec="milliseconds")
         arrow = "from" if direction == "in" else "to"
-        text = redact(data)
+        text = _UNSHOWN.sub(_escaped, redact(data))
         return f"-- {moment[:23]}Z {direction} {arrow} {peer}, {len(data)} bytes\n".encode() + text + b"\n\n"
 
     def _rotate(self) -> None:
@@ -122,3 +125,7 @@ class CaptureFile:
             self.path.replace(self.path.with_name(f"{self.path.name}.1"))
         else:
             self.path.unlink()
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    return b"".join(b"\\x%02x" % byte for byte in found[0])

@@ -44,6 +44,7 @@ _REMEDIES = {
     "locked": "close the other program that writes it",
     "unable to open": "make the folder writable, or start with another --data DIR",
     "not a database": "move it away, or start with another --data DIR",
+    "is gone": "put it back, or start again",
     "malformed": "restore it from a copy, or start with another --data DIR",
 }
 # what is wrong with one row, and leaves the rest of its transaction alone
@@ -316,6 +317,8 @@ class Ledger:
         """One transaction; returns what was wrong with which rows. Whatever else goes wrong undoes all of it."""
         db = self._connection
         assert db is not None
+        if not self.path.exists():  # SQLite would go on writing to a file nobody can find any more
+            raise FileNotFoundError("the file is gone")
         now = _epoch_ms()
         ours: Values = {"node": self.node, "boot": self.boot, "lease_until": now + LEASE}
         db.execute("BEGIN IMMEDIATE")

@@ -39,6 +39,14 @@ async def test_messages_are_written_in_order_with_time_and_peer_and_without_secr
     assert capture.statistics().written == 2
 
 
+async def test_control_characters_are_escaped_and_line_ends_and_letters_stay(tmp_path: Path) -> None:
+    capture = capture_at(tmp_path / "c.txt")
+    capture.tap("in", "INVITE sip:é SIP/2.0\r\nX: \x1b[2J\x00\x07\x7f\x9b1m\r\ta\r\n".encode(), "p")
+    await stopped(capture)
+    text = capture.path.read_bytes().decode()
+    assert text.partition("\n")[2] == "INVITE sip:é SIP/2.0\r\nX: \\x1b[2J\\x00\\x07\\x7f\\xc2\\x9b1m\\x0d\ta\r\n\n\n"
+
+
 async def test_a_running_writer_writes_soon_without_being_stopped(tmp_path: Path) -> None:
     capture = capture_at(tmp_path / "c.txt")
     async with trio.open_nursery() as nursery:

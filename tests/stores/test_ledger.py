@@ -273,3 +273,15 @@ async def test_wall_is_utc_milliseconds_from_one_offset(tmp_path: Path) -> None:
     now = trio.current_time()
     assert ledger.wall(now + 1.5) - ledger.wall(now) == 1500
     assert ledger.wall(now) > 1_700_000_000_000
+
+
+async def test_a_ledger_whose_file_was_taken_away_says_so_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "ledger.db", tmp_path / "elsewhere.db"
+    async with open_ledger(path, "a1") as ledger:
+        await ledger.durable(opened("c1"))
+        path.rename(elsewhere)
+        with pytest.raises(LedgerBroken, match="is gone; put it back"):
+            await ledger.durable(opened("c2"))
+        elsewhere.rename(path)
+        await ledger.durable(opened("c3"))
+    assert [row[0] for row in rows_of(path, "SELECT id FROM calls ORDER BY id")] == ["c1", "c2", "c3"]
