@@ -95,17 +95,12 @@ async def serving(
         await in_thread(_make_folder, data)
         async with open_ledger(Path(config.ledger.path), config.node) as ledger:
             books = await in_thread(playbooks, config, agents, closing)
+            phrases, lines = PhraseBook(), dict[str, ModelLine]()
+            calls = _Calls(config, ledger, books, lines, phrases, tell)  # binds first: loading takes seconds
+            closing.callback(calls.endpoint.close)
             async with trio.open_nursery() as services:
-                phrases = PhraseBook()
-                own = brain
-                if own is not None or needs_brain(config):
-                    own = own or await services.start(make_brain(config).run)
-                    await phrases.fill(own, texts_of(books))
-                else:
-                    await phrases_without_brain(config, phrases, texts_of(books))
-                if own is not None and needs_brain(config):
-                    await rehearse(own, said_often(books))
-                calls = _Calls(config, ledger, own, model_lines(config, own), books, phrases, tell)
+                calls.brain = await _prepare(config, books, phrases, brain, services)
+                lines.update(model_lines(config, calls.brain))
                 try:
                     async with calls.open(services) as up:
                         yield up
@@ -115,6 +110,20 @@ async def serving(
                     services.cancel_scope.cancel()
 
 
+async def _prepare(
+    config: Config, books: Mapping[str, Playbook], phrases: PhraseBook, lent: Brain | None, services: trio.Nursery
+) -> Brain | None:
+    """The brain, lent or our own, where one is needed; and everything said on every call, as audio."""
+    if lent is None and not needs_brain(config):
+        await phrases_without_brain(config, phrases, texts_of(books))
+        return None
+    brain = lent or await services.start(make_brain(config).run)
+    await phrases.fill(brain, texts_of(books))
+    if needs_brain(config):
+        await rehearse(brain, said_often(books))
+    return brain
+
+
 class _Calls:
     """The part of a process that knows what a call is."""
 
@@ -122,14 +131,14 @@ class _Calls:
         self,
         config: Config,
         ledger: Ledger,
-        brain: Brain | None,
-        lines: Mapping[str, ModelLine],
         books: Mapping[str, Playbook],
+        lines: Mapping[str, ModelLine],
         phrases: PhraseBook,
         tell: Tell,
     ) -> None:
-        """Raises Unusable when the SIP address is taken."""
-        self.config, self.ledger, self.brain = config, ledger, brain
+        """`lines` and `phrases` may be filled until `open`. Raises Unusable when the SIP address is taken."""
+        self.config, self.ledger = config, ledger
+        self.brain: Brain | None = None
         listen, dice = config.listen, random.SystemRandom()
         self.capture = CaptureFile(Path(config.data_dir) / "sip.log", ledger.wall)
         timers = config.timers
