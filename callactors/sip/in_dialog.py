@@ -117,9 +117,11 @@ def _notify(inside: Inside, now: float) -> None:
     else:
         inside.serve(now).respond(200, now)
         last = is_terminated(request.headers)
+        of = number if number is not None else min(session.subscriptions, key=int)  # unnumbered: the first REFER's
+        if of == max(session.subscriptions, key=int):  # a late word about an earlier REFER is not about this one
+            session.tell(Notified(session.number, read_sipfrag(request.body), last))
         if last:
-            session.subscriptions.discard(number if number is not None else min(session.subscriptions, key=int))
-        session.tell(Notified(session.number, read_sipfrag(request.body), last))
+            session.subscriptions.discard(of)
 
 
 def _options(inside: Inside, now: float) -> None:

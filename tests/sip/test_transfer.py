@@ -93,6 +93,17 @@ def test_a_notify_after_our_bye_gets_200_and_is_not_told() -> None:
     assert script.told(Notified) == []
 
 
+def test_a_late_notify_of_an_earlier_refer_is_not_taken_for_the_second_ones() -> None:
+    script = Script()
+    session, tag, call_id = referred(script)
+    script.send(response(sent(script), 202))
+    script.endpoint.refer(session, "sip:desk@127.0.0.11", None, now=1.0)
+    script.send(response(sent(script), 202))
+    assert statuses(script.send(notify(tag, call_id, 2, "terminated", b"SIP/2.0 487 Gone"))) == [200]
+    assert statuses(script.send(notify(tag, call_id, 3, "terminated", b"SIP/2.0 200 OK", "refer;id=3"))) == [200]
+    assert script.told(Notified) == [Notified(session, 200, True)]
+
+
 @pytest.mark.parametrize(("event", "status"), [("refer;id=99", 481), ("dialog", 489), ("", 489), ("refer;id=2", 200)])
 def test_a_notify_of_another_subscription_is_refused(event: str, status: int) -> None:
     script = Script()
