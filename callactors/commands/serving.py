@@ -15,10 +15,7 @@ import attrs
 import trio
 
 from callactors import __version__
-from callactors.calls.models import ModelLine
-from callactors.calls.playbook import Playbook
-from callactors.calls.switchboard import Switchboard
-from callactors.commands.house import (
+from callactors.calls.house import (
     PhraseBook,
     make_brain,
     model_lines,
@@ -29,6 +26,9 @@ from callactors.commands.house import (
     said_often,
     texts_of,
 )
+from callactors.calls.models import ModelLine
+from callactors.calls.playbook import Playbook
+from callactors.calls.switchboard import Switchboard
 from callactors.config import Config
 from callactors.errors import MalformedMessage, Unusable
 from callactors.meters.log import call_event, log

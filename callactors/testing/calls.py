@@ -21,10 +21,10 @@ from callactors.actors.model_connection import ModelConnection
 from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.audio.tone import sine
+from callactors.calls.house import playbooks
 from callactors.calls.models import ModelLine
 from callactors.calls.playbook import Playbook
 from callactors.calls.switchboard import Switchboard
-from callactors.commands.house import playbooks
 from callactors.config import Config, load
 from callactors.net import offload
 from callactors.net.media_plane import MediaPlane

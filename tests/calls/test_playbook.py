@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from callactors.commands.house import playbooks
+from callactors.calls.house import playbooks
 from callactors.testing.calls import settings
 
 

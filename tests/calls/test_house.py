@@ -8,7 +8,7 @@ import pytest
 
 from callactors import config as configuration
 from callactors.audio.format import AudioFormat
-from callactors.commands.house import PhraseBook, phrases_without_brain
+from callactors.calls.house import PhraseBook, phrases_without_brain
 from callactors.errors import WeightsMissing
 from callactors.meters.log import configure
 from callactors.speech import weights
@@ -21,7 +21,7 @@ async def test_phrases_on_disk_need_no_brain(tmp_path: Path, monkeypatch: pytest
     disk = Phrases(weights.VOICE.sha256, tmp_path / "phrases")
     for text in SENTENCES:
         await disk.store(text, AudioFormat.PCM16_8K, bytes(3200))
-    monkeypatch.setattr("callactors.commands.house.Brain.run", None)  # to start one would raise
+    monkeypatch.setattr("callactors.calls.house.Brain.run", None)  # to start one would raise
     book = PhraseBook()
     config = configuration.override(configuration.default(), data=str(tmp_path))
     await phrases_without_brain(config, book, SENTENCES)
