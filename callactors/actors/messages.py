@@ -14,6 +14,7 @@ import msgspec
 from callactors.audio.format import AudioFormat
 from callactors.routing.cause import Cause
 from callactors.routing.trunk import Target
+from callactors.sip.dialog import DialogFacts
 
 By = Literal["far_end", "us", "carrier"]
 TransferOutcome = Literal["completed", "refused", "no_answer", "failed", "presumed"]
@@ -49,6 +50,12 @@ class DigitPressed(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
 
 class HeldByPeer(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
     held: bool
+
+
+class DialogMoved(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    """A re-INVITE or UPDATE was answered: where the peer now is, for the record."""
+
+    facts: DialogFacts
 
 
 class LegEnded(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):

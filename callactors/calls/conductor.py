@@ -21,6 +21,7 @@ from callactors.actors.messages import (
     By,
     CallAnswered,
     CallEnded,
+    DialogMoved,
     DigitPressed,
     HeldByPeer,
     LegEnded,
@@ -171,6 +172,8 @@ class Conductor:
                 self.lost.offer(message)
             case DigitPressed():
                 self._digit(message)
+            case DialogMoved():
+                self.record.moved(message.facts)
             case HeldByPeer():
                 self._hold(message)
             case TransferEnded():

@@ -59,6 +59,10 @@ class CallRecord:
     def rang(self, trunk: str, facts: DialogFacts) -> None:
         self._queue(AttemptRow(call=self.call, n=0, leg=0, trunk=trunk, facts=facts, rang=self._now()))
 
+    def moved(self, facts: DialogFacts) -> None:
+        """The peer is somewhere else now: an orphan's BYE must find it there."""
+        self._queue(AttemptRow(call=self.call, n=0, leg=0, facts=facts))
+
     async def answering(self, trunk: str, facts: DialogFacts) -> None:
         """Durable before the 200 leaves: enough for another process to end this dialog. Raises LedgerBroken."""
         now = self._now()

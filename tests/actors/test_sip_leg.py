@@ -154,3 +154,13 @@ async def test_our_bye_says_why(autojump_clock: object, tmp_path: Path) -> None:
         await talk.caller.sees(sip.HungUp)
         (bye,) = talk.caller.requests("BYE")
     assert bye.headers.get("Reason") == 'Q.850;cause=16;text="call_max"'
+
+
+async def test_a_peer_that_moves_is_where_the_record_says_it_is(autojump_clock: object, tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk, shouting() as shout:
+        offer = talk.caller.requests("INVITE", "out")[0].body
+        moved = talk.inside("INVITE", offer, Contact="<sip:moved@127.0.0.30:5099>", Content_Type="application/sdp")
+        shout(moved, talk.house.endpoint.address)
+        await talk.goes_on()
+        record = await talk.hang_up()
+    assert record["attempts"][0]["remote_target"] == "sip:moved@127.0.0.30:5099"
