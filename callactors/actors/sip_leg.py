@@ -44,12 +44,14 @@ from callactors.rtp.events import (
 )
 from callactors.rtp.playout import Heard
 from callactors.rtp.quality import Quality
+from callactors.rtp.telephone_event import KEYS
 from callactors.sdp.description import Description, parse
 from callactors.sdp.offer import Agreement, accept_answer, answer, make_offer
 from callactors.sip import events as sip
 from callactors.sip.dialog import DialogFacts, DialogId
 from callactors.sip.reason import reason_headers
 
+_CODED = {str(code): key for code, key in enumerate(KEYS) if code > 9}
 INBOX = 256  # facts of one dialog and its media that may wait; a flood of INFO loses its oldest
 
 
@@ -383,16 +385,16 @@ def outcome_of(status: int) -> Literal["completed", "refused", "no_answer", "fai
 
 
 def _info_digit(content_type: str, body: bytes) -> str | None:
-    """The digit of an INFO: `application/dtmf-relay` (Signal=5) or `application/dtmf` (5)."""
-    text = body[:128].decode("latin-1")
-    if content_type.startswith("application/dtmf-relay"):
+    """The digit of an INFO: `application/dtmf-relay` (Signal=5), `application/dtmf` (5); 10 to 15 are codes (10: *)."""
+    text, kind = body[:128].decode("latin-1"), content_type.partition(";")[0].strip().lower()
+    if kind == "application/dtmf-relay":
         fields: dict[str, str] = {}
         for line in text.splitlines():
             name, found, value = line.partition("=")
             if found:
                 fields[name.strip().lower()] = value.strip()
         text = fields.get("signal", "")
-    elif not content_type.startswith("application/dtmf"):
+    elif kind != "application/dtmf":
         return None
-    digit = text.strip()[:1].upper()
-    return digit if digit and digit in "0123456789*#ABCD" else None
+    signal = text.strip().upper()
+    return signal if len(signal) == 1 and signal in KEYS else _CODED.get(signal)

@@ -30,7 +30,7 @@ from callactors.errors import LedgerBroken, MalformedDescription, MalformedMessa
 from callactors.net.media_plane import MediaPlane
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause, sip_code
-from callactors.routing.number import Number
+from callactors.routing.number import Number, without_parameters
 from callactors.scenario import models_of, recording_mode
 from callactors.sip.events import Invited
 from callactors.sip.headers import name_addr
@@ -304,7 +304,7 @@ def _caller(invite: Invited) -> str:
 
 
 def _user(uri: Uri) -> str:
-    """The number or name a URI calls."""
+    """The number or name a URI calls; a number without its parameters (`+1312...;npdi`, RFC 3261 section 19.1.6)."""
     if isinstance(uri, SipUri):
-        return uri.user_decoded or ""
+        return without_parameters(uri.user_decoded)
     return uri.number if isinstance(uri, TelUri) else ""

@@ -13,6 +13,7 @@ import msgspec
 
 ANY = "*"
 _SEPARATORS = re.compile(r"[-.() ]")
+_NUMBER = re.compile(r"\+?[0-9*#]+")
 
 
 class Number(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +38,13 @@ def find(numbers: Iterable[Number], called: str, trunk: str) -> Number | None:
 def plain(called: str) -> str:
     """A number as it is compared: without separators; anything that is no phone number stays as it is."""
     bare = _SEPARATORS.sub("", called)
-    return bare if re.fullmatch(r"\+?[0-9*#]+", bare) else called
+    return bare if _NUMBER.fullmatch(bare) else called
+
+
+def without_parameters(user: str) -> str:
+    """A number without what RFC 3966 hangs behind it (`;npdi`, `;cpc=ordinary`); a name keeps its semicolons."""
+    number, _, _ = user.partition(";")
+    return number if _NUMBER.fullmatch(_SEPARATORS.sub("", number)) else user
 
 
 def _serves(match: str, dialled: str) -> bool:

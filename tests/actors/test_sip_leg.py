@@ -44,6 +44,9 @@ def test_the_final_status_of_a_referred_call_is_the_transfers_outcome(status: in
         ("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", "5"),
         ("application/dtmf-relay", b"Duration=1\r\nsignal = #\r\n", "#"),
         ("application/dtmf", b"7", "7"),
+        ("Application/DTMF-Relay ; charset=us-ascii", b"Signal=0\r\n", "0"),
+        ("application/dtmf-relay", b"Signal= 10\r\nDuration=100\r\n", "*"),
+        ("application/dtmf", b"11", "#"),
     ],
 )
 async def test_a_digit_by_info_is_a_digit(
@@ -60,6 +63,8 @@ async def test_a_digit_by_info_is_a_digit(
     ("kind", "body"),
     [
         ("application/dtmf-relay", b"Signal=xyz"),
+        ("application/dtmf-relay", b"Signal=16"),
+        ("application/dtmf-relayed", b"Signal=1"),
         ("application/dtmf-relay", b"\xff\x00" * 5000),
         ("application/dtmf", b""),
         ("text/plain", b"5"),

@@ -42,10 +42,19 @@ async def test_a_bug_at_admission_is_one_500_with_its_row_and_the_next_invite_is
         for unlucky in (caller, other):
             unlucky.dial()
             assert (await unlucky.sees(sip.Failed)).status == 500
-        record = await house.record(1)
+        record = await house.record()
         assert house.plane.statistics().open_streams == 0
         assert len(house.records()) == 2
     assert (record["cause"], record["attempts"][0]["sip_code"]) == ("crash", 500)
+
+
+async def test_a_number_with_parameters_behind_it_is_the_number(autojump_clock: object, tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house, scripted_caller(house.endpoint.address) as caller:
+        caller.dial("100;npdi;rn=200")
+        await caller.sees(sip.Answered)
+        caller.hang_up()
+        record = await house.record()
+    assert record["called"] == "100"
 
 
 async def test_an_invite_after_the_switchboard_has_ended_is_refused_and_ends_nothing(
