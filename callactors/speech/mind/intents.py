@@ -97,6 +97,11 @@ def wants_person(text: str) -> bool:
     return named and (bool(REACH.search(" ".join(words))) or len(words) <= 3)
 
 
+def wants_through(text: str) -> bool:
+    """To speak to somebody, whoever that is."""
+    return bool(REACH.search(" ".join(tokens(text))))
+
+
 def is_question(text: str) -> bool:
     """By its form: a question word or an inversion in front, or a question mark at the end."""
     words = [word for word in tokens(text) if word not in ("and", "so", "um", "well", "hi", "hello", "okay")]

@@ -69,7 +69,7 @@ class Mind:
         """The caller's words, a finished utterance. Nothing in it, nothing done."""
         if not tokens(text):
             return []
-        if self._running and not intents.wants_person(text) and self._waits(text):
+        if self._running and not self._wants_person(text) and self._waits(text):
             return []
         return self._urgent(text) or self._by_stage(text)
 
@@ -115,7 +115,7 @@ class Mind:
         counting = asked is not None and asked.kind in ("integer", "number", "text")
         if intents.asks_machine(text):
             return [Say(f"{wording.AUTOMATED} {self._question()}")]
-        if intents.wants_person(text) and not counting:
+        if self._wants_person(text) and not counting:
             return self._transfer(text, wording.TO_A_PERSON)
         if intents.is_goodbye(text) and self._state.stage not in ("confirming", "changing"):
             return self._goodbye()
@@ -342,6 +342,14 @@ class Mind:
         if self._state.misses >= MOST_MISSES and self._job(TRANSFER):
             return self._transfer("", wording.GIVING_UP)
         return [Say(f"{wording.NOT_CAUGHT} {self._question()}")]
+
+    def _wants_person(self, text: str) -> bool:
+        """Somebody real, or one of those a transfer may lead to, by name."""
+        if intents.wants_person(text):
+            return True
+        job = self._job(TRANSFER)
+        names = [name for slot in job.slots for name in slot.choices] if job else []
+        return intents.wants_through(text) and find_choice(tokens(text), names) is not None
 
     def _transfer(self, text: str, words: str) -> list[Act]:
         job = self._job(TRANSFER)

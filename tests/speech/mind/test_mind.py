@@ -186,6 +186,18 @@ def test_the_target_named_is_the_one_dialled() -> None:
     assert used(mind().hear("Put me through to the manager.")).arguments == {"target": "manager"}
 
 
+@pytest.mark.parametrize(
+    "text", ["Can I speak to the kitchen?", "Put me through to the kitchen.", "Could I talk to the kitchen, please?"]
+)
+def test_who_asks_for_a_target_by_its_name_is_put_through_to_it(text: str) -> None:
+    asked = schema("transfer_to_human", "A person.", target={"type": "string", "enum": ["front_desk", "kitchen"]})
+    assert mind([TABLE, asked, ANSWER, END]).hear(text)[-1] == Use("transfer_to_human", {"target": "kitchen"})
+
+
+def test_a_target_that_is_only_mentioned_is_no_wish_to_be_put_through() -> None:
+    assert used(mind().hear("When does the kitchen close?")).tool == "answer_question"
+
+
 def test_after_a_transfer_nobody_took_the_talk_goes_on() -> None:
     made = mind()
     acts = made.hear("Operator.")
