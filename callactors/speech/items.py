@@ -65,7 +65,9 @@ class Items:
         if content_index != 0:
             raise InvalidValue("content_index", f"the item has no content part {content_index}")
         sent = self._sent_ms.get(item_id, 0)
-        if audio_end_ms < 0 or audio_end_ms > sent:
+        if audio_end_ms < 0:
+            raise InvalidValue("audio_end_ms", f"{audio_end_ms} is less than 0")
+        if audio_end_ms > sent:
             raise InvalidValue("audio_end_ms", f"Audio content of {sent}ms is already shorter than {audio_end_ms}ms")
         self._sent_ms[item_id] = audio_end_ms
         part = Part(type="output_audio")

@@ -87,6 +87,8 @@ class Settings:
         """These settings with what `wanted` asks for. Raises InvalidValue."""
         if wanted.type != "realtime":
             raise InvalidValue("session.type", f"{wanted.type} sessions are not available; use realtime")
+        if wanted.tool_choice not in (None, "auto"):
+            raise InvalidValue("session.tool_choice", f"{wanted.tool_choice} is not available; use auto")
         audio = wanted.audio or SessionAudio()
         changes: dict[str, Any] = _spoken(wanted) | _heard(self, audio.input) | _voiced(audio.output)
         if wanted.instructions is not None:

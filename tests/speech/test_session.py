@@ -50,6 +50,8 @@ def test_what_is_told_back_can_be_sent_again() -> None:
     [
         (Session(type="transcription"), "session.type"),
         (Session(type="realtime", output_modalities=("video",)), "session.output_modalities"),
+        (Session(type="realtime", tool_choice="required"), "session.tool_choice"),
+        (Session(type="realtime", tool_choice={"type": "function", "name": "a"}), "session.tool_choice"),
         (Session(type="realtime", tools=(FunctionTool(name="a"), FunctionTool(name="a"))), "session.tools[1].name"),
         (Session(type="realtime", tools=(FunctionTool(type="mcp", name="a"),)), "session.tools[0].type"),
     ],
