@@ -185,7 +185,10 @@ class SpeakPhrase(Message, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class StopSpeaking(Message, frozen=True, gc=False, kw_only=True, tag=True):
-    """Barge-in: drop what is queued. Answered by AgentCutOff."""
+    """Drop what is queued: the caller speaks (said by a model session), or presses 0 (said by the call, session 0).
+
+    Answered by AgentCutOff.
+    """
 
     session: int
 
@@ -195,6 +198,7 @@ class AgentCutOff(Message, frozen=True, gc=False, kw_only=True, tag=True):
 
     utterance: str | None
     ms: int
+    session: int = 0  # whose StopSpeaking this answers
 
 
 class AgentSpoke(Message, frozen=True, gc=False, kw_only=True, tag=True):

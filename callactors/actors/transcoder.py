@@ -81,7 +81,7 @@ class Transcoder:
                     self._down.pop(message.utterance, None)
                     self.leg.end(message.utterance)
                 case StopSpeaking():
-                    await self._cut_off()
+                    await self._cut_off(message.session)
                 case ModelTakes():
                     self._wanted = message.format
 
@@ -104,7 +104,9 @@ class Transcoder:
             down = self._down[message.utterance] = Converter(message.format, self.leg.format)
         return down
 
-    async def _cut_off(self) -> None:
+    async def _cut_off(self, session: int) -> None:
         heard = self.leg.flush()
         self._down.clear()
-        await self.desk.send(AgentCutOff(at=trio.current_time(), utterance=heard.utterance, ms=heard.ms))
+        await self.desk.send(
+            AgentCutOff(at=trio.current_time(), utterance=heard.utterance, ms=heard.ms, session=session)
+        )

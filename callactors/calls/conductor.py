@@ -220,7 +220,7 @@ class Conductor:
     def _cut_off(self, message: AgentCutOff) -> None:
         self.patience.caller_began(message.at)
         self._spoke_next.set()
-        for utterance in self.voice.cut_off():
+        for utterance in self.voice.cut_off() if message.session else ():  # a hush of ours has released them already
             self._release(utterance, message.ms if utterance == message.utterance else 0)
         self._to_model(message)
 
@@ -336,9 +336,16 @@ class Conductor:
         self.patience.caller_began(message.at)
         self.record.event("digit", digit="*" if message.sensitive else message.digit)
         if message.digit == self.playbook.scenario.handoff.on_digit and self.playbook.targets:
+            self._hush()
             self.to_human("digit")
         else:
             self._to_model(message)
+
+    def _hush(self) -> None:
+        """Whoever asks for a person by key need not hear the agent out; what announces the transfer they do."""
+        if not self._transferring:
+            for utterance in self.voice.hush():
+                self._release(utterance, 0)
 
     def to_human(self, why: str) -> bool:
         """Hand the caller to the first target; False when the scenario has none."""

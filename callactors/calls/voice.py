@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from callactors.actors.mailbox import Mailbox
-from callactors.actors.messages import AgentAudio, AgentAudioEnded, Message, SayThis
+from callactors.actors.messages import AgentAudio, AgentAudioEnded, Message, SayThis, StopSpeaking
 from callactors.audio.format import AudioFormat
 
 Cached = Callable[[str, AudioFormat], bytes | None]
@@ -87,6 +87,11 @@ class Voice:
         for name in names:
             self._settle(name)
         return names
+
+    def hush(self) -> list[str]:
+        """Stop whatever sounds, on the call's own decision; what is said next is not part of it. As `cut_off`."""
+        self.to_transcoder.offer(StopSpeaking(at=trio.current_time(), session=0))
+        return self.cut_off()
 
     def _settle(self, utterance: str) -> bool:
         event = self._waiting.pop(utterance, None)

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from callactors.sip import events as sip
+from callactors.testing.calls import agent_begins
 from callactors.testing.scripted_caller import ScriptedCaller, Transfers, answers, notifies
 from callactors.testing.talking import Talk, talking
 
@@ -117,6 +118,21 @@ async def test_the_digit_0_leads_to_the_front_desk(autojump_clock: object, tmp_p
     assert [request.headers.get("Refer-To") for request in talk.caller.requests("REFER")] == [
         "<sip:desk@127.0.0.1:5070>"
     ]
+    assert (record["cause"], record["outcome"]) == ("transferred", "handed_off")
+
+
+async def test_the_digit_0_cuts_the_agent_short_but_not_the_announcement(
+    autojump_clock: object, tmp_path: Path
+) -> None:
+    async with talking(tmp_path) as talk:
+        await agent_begins(talk.peer, "Let me tell you everything about our prices.", 20_000)
+        await talk.caller.hears("greeting", "agent")
+        pressed = trio.current_time()
+        talk.caller.press("0")
+        await talk.caller.hears("greeting", "agent", "transfer")
+        await talk.caller.sees(sip.HungUp)
+        assert trio.current_time() - pressed < 5
+        record = await talk.house.record()
     assert (record["cause"], record["outcome"]) == ("transferred", "handed_off")
 
 
