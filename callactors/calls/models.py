@@ -20,6 +20,7 @@ from callactors.realtime.events import ClientEvent, ServerEvent
 from callactors.realtime.session import Profile
 from callactors.speech.brain import Brain
 
+CONNECT = 4.0  # seconds for TCP, TLS and the upgrade: a caller may already be listening
 PAUSE_MS = 380  # the embedded brain's own hang-over: it decodes while it waits, so a longer one buys nothing
 
 
@@ -86,6 +87,7 @@ def over_websocket(name: str, settings: RealtimeModel) -> ModelLine:
         key=settings.key.reveal() if settings.key else None,
         ca=settings.ca,
         dialect=BETA if settings.dialect == "beta" else GA,
+        connect_timeout=CONNECT,
     )
     formats = {
         "auto": lambda leg: leg,  # G.711 goes through untouched

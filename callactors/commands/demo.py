@@ -45,6 +45,8 @@ def demo(
 
     Example: python -m callactors demo
     """
+    if model is not None and not model.startswith(("ws://", "wss://")):
+        raise typer.BadParameter(f"{model!r} is no ws:// or wss:// URL", param_hint="--model")
     raise_descriptor_limit()
     folder = data or Path(tempfile.mkdtemp(prefix="callactors-demo-"))
     show, done = Show.make(), None

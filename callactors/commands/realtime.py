@@ -24,7 +24,7 @@ import typer
 
 from callactors.actors.cascade import Cascade
 from callactors.actors.mailbox import Mailbox
-from callactors.errors import CallactorsError, MalformedEvent, ModelFailed
+from callactors.errors import CallactorsError, MalformedEvent, ModelFailed, Unusable
 from callactors.net.websocket import Connection, serve
 from callactors.realtime.dialects import BETA, GA, Dialect
 from callactors.realtime.events import ClientEvent, ErrorReported, ServerEvent, Unknown
@@ -106,7 +106,11 @@ async def _listen(
     context: ssl.SSLContext | None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    await serve(host, port, server.session, ssl_context=context, admit=server.admit, task_status=task_status)
+    try:
+        await serve(host, port, server.session, ssl_context=context, admit=server.admit, task_status=task_status)
+    except OSError as error:
+        remedy = "stop what listens there, or choose another --listen (port 0 takes a free one)"
+        raise Unusable(f"{host}:{port} cannot be served: {error.strerror or error}; {remedy}") from error
 
 
 async def _cancel_at_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:

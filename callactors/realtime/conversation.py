@@ -37,7 +37,7 @@ from callactors.realtime.turns import Turns
 from callactors.realtime.utterances import Utterance, Utterances
 
 HANDSHAKE = 10.0  # seconds until session.updated
-STALLED = 20.0  # seconds a response may be asked for or under way without a word from the model
+STALLED = 12.0  # seconds a response may be asked for or under way without a word from the model
 RESPONSES = 64  # remembered, for late events
 REQUESTS = 32  # tool requests open at once
 UTTERANCES = 256  # not settled yet

@@ -174,6 +174,11 @@ def test_a_scenario_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
     assert "salon" in result.stderr
 
 
+def test_a_model_that_is_no_websocket_url_is_a_wrong_use(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["demo", "--data", str(tmp_path), "--model", "http://127.0.0.1:1"])
+    assert (result.exit_code, "ws:// or wss://" in result.stderr) == (2, True)
+
+
 def test_an_exchange_keeps_the_agents_own_words(tmp_path: Path) -> None:
     exchange = attrs.evolve(asked(1.0, 700), heard=["I'd like a haircut."], said=["What name is it for?"])
     [turn] = report(happened(exchanges=[exchange]), tmp_path).facts["turns"]

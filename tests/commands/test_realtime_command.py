@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 import trio
 
-from callactors.commands.realtime import split_address
-from callactors.errors import ModelFailed
+from callactors.commands.realtime import Server, _listen, split_address
+from callactors.errors import ModelFailed, Unusable
 from callactors.net.websocket import Connection, open_websocket
+from callactors.speech.brain import Brain
 from callactors.testing.certificate import certificate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,6 +135,13 @@ async def test_over_tls_and_ended_while_a_client_talks(tmp_path: Path) -> None:
             TOLD.add(process.pid)  # a second SIGTERM would be a more impatient one
             with pytest.raises(ModelFailed):
                 await until(connection, "never")
+
+
+async def test_an_address_that_is_taken_is_named_with_a_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Unusable, match=f"127.0.0.1:{port} cannot be served.*choose another --listen"):
+            await _listen("127.0.0.1", port, Server(Brain(), 1), None)
 
 
 def test_an_address_that_is_none_is_a_wrong_use() -> None:

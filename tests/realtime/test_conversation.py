@@ -268,8 +268,8 @@ def test_a_hundred_errors_are_enough() -> None:
 def test_a_model_that_goes_silent_in_a_response_is_lost() -> None:
     talk = ready()
     feed(talk, created(), now=1.0)
-    assert talk.next_timer(1.0) == 21.0
-    assert talk.expire(21.0) == [Lost("stalled", fatal=False)]
+    assert talk.next_timer(1.0) == 13.0
+    assert talk.expire(13.0) == [Lost("stalled", fatal=False)]
 
 
 # -- floods -----------------------------------------------------------------------------------------------------------
