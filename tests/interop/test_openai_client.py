@@ -162,6 +162,7 @@ async def test_a_client_may_decide_by_itself_when_a_turn_ends(url: str, voice: d
 
 # -- the client --------------------------------------------------------------------------------------------------------
 
+FINE = {"instructions": "Say exactly: Everything is fine."}
 HEARD = (
     "input_audio_buffer.speech_started",
     "input_audio_buffer.speech_stopped",
@@ -249,19 +250,33 @@ class Client:
     async def reply(self) -> Reply:
         """The next response, to its end."""
         created = await self.until("response.created")
-        first = len(self.seen)
         done = (await self.until("response.done"))["response"]
         assert done["id"] == created["response"]["id"]
-        events = self.seen[first:]
+        return self.told(done)
+
+    def told(self, done: dict[str, Any]) -> Reply:
+        """A finished response, put together from all that was seen of it."""
+        events = [event for event in self.seen if event.get("response_id") == done["id"]]
         audio = b"".join(base64.b64decode(e["delta"]) for e in events if e["type"] == "response.output_audio.delta")
-        told = [e["transcript"] for e in events if e["type"] == "response.output_audio_transcript.done"]
-        return Reply(done["status"], done["output"], " ".join(told), audio)
+        words_said = [e["transcript"] for e in events if e["type"] == "response.output_audio_transcript.done"]
+        return Reply(done["status"], done["output"], " ".join(words_said), audio)
 
     async def goes_on(self, ears: Ears, format: AudioFormat) -> None:
-        """Whether the session is still of use: it speaks."""
-        await self.call("response.create", response={"instructions": "Say exactly: Everything is fine."})
-        while "fine" not in words((told := await self.reply()).transcript):
-            pass
+        """Whether the session is still of use: it speaks, and is asked again if a reply of its own was under way."""
+        told = Reply("", [], "", b"")
+        await self.call("response.create", response=FINE)
+        refused = False
+        with trio.fail_after(PATIENCE):
+            while "fine" not in words(told.transcript):
+                event = await self.event()
+                if event["type"] == "error":
+                    assert event["error"]["code"] == "conversation_already_has_active_response", event
+                    refused = True
+                elif event["type"] == "response.done":
+                    told = self.told(event["response"])
+                    if refused:
+                        refused = False
+                        await self.call("response.create", response=FINE)
         assert await in_thread(ears.words, told.audio, format) >= {"everything", "fine"}
 
 
