@@ -53,7 +53,7 @@ class HeldByPeer(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class DialogMoved(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
-    """A re-INVITE or UPDATE was answered: where the peer now is, for the record."""
+    """A re-INVITE or UPDATE came: the dialog as it is after our answer, for the record."""
 
     facts: DialogFacts
 

@@ -142,6 +142,8 @@ class SipLeg:
         try:
             async for event in self._inbox:
                 message = self._told(event)
+                if isinstance(event, sip.Reoffered):  # the peer may have moved (RFC 3261 section 12.2)
+                    await self.events.send(DialogMoved(at=trio.current_time(), leg=self.number, facts=self.facts))
                 if message is not None:
                     await self.events.send(message)
                 if isinstance(message, LegEnded):
@@ -204,20 +206,15 @@ class SipLeg:
         """RFC 3264 section 8: answer a new offer, or refuse it with 488 and keep the old session."""
         if not event.body:
             self._late_offer = self._offer()
-            self._accept(event, self._late_offer)
+            self.endpoint.respond(self.session, event.request_id, 200, bytes(self._late_offer))
             return None
         try:
             agreement = self._agree(event.body, self.agreement.local)
         except (MalformedDescription, NoCommonFormat):
             self.endpoint.respond(self.session, event.request_id, 488)
             return None
-        self._accept(event, agreement.local)
+        self.endpoint.respond(self.session, event.request_id, 200, bytes(agreement.local))
         return self._agreed(agreement)
-
-    def _accept(self, event: sip.Reoffered, local: Description) -> None:
-        """200, and for the record the dialog as it now is: the peer may have moved (RFC 3261 section 12.2)."""
-        self.endpoint.respond(self.session, event.request_id, 200, bytes(local))
-        self.events.offer(DialogMoved(at=trio.current_time(), leg=self.number, facts=self.facts))
 
     def _agreed(self, agreement: Agreement) -> Message | None:
         """Live by a new agreement; a change of hold is told."""
