@@ -15,7 +15,7 @@ from callactors.actors.realtime_session import RealtimeSession
 from callactors.audio.format import AudioFormat
 from callactors.calls.playbook import Specialist
 from callactors.config.schema import EmbeddedModel, RealtimeModel
-from callactors.realtime.dialects import BETA, GA
+from callactors.realtime.dialects import DIALECTS
 from callactors.realtime.events import ClientEvent, ServerEvent
 from callactors.realtime.session import Profile
 from callactors.speech.brain import Brain
@@ -86,7 +86,7 @@ def over_websocket(name: str, settings: RealtimeModel) -> ModelLine:
         model=settings.model,
         key=settings.key.reveal() if settings.key else None,
         ca=settings.ca,
-        dialect=BETA if settings.dialect == "beta" else GA,
+        dialect=DIALECTS[settings.dialect],
         connect_timeout=CONNECT,
     )
     formats = {

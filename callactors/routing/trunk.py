@@ -32,10 +32,6 @@ class Trunk:
     responses: str = "rfc3581"  # or "source"
     refer: bool = True
 
-    def takes_signalling_from(self, host: str) -> bool:
-        """Whether a SIP packet from this source address is this trunk's."""
-        return _within(host, self.sources)
-
     def takes_media_from(self, host: str) -> bool:
         """Whether RTP may come from and go to this address."""
         return _within(host, self.media_sources)

@@ -30,8 +30,7 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Codec = Literal["pcmu", "pcma"]
 
 DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
-STATIC: dict[int, Codec] = {0: "pcmu", 8: "pcma"}  # RFC 3551 table 4
-NUMBER_OF: dict[Codec, int] = {"pcmu": 0, "pcma": 8}
+NUMBER_OF: dict[Codec, int] = {"pcmu": 0, "pcma": 8}  # RFC 3551 table 4
 TELEPHONE_EVENT = 101  # the number we offer; theirs may be any
 PTIME = 20  # ms, what we ask for and send unless asked otherwise
 LOWEST_PORT = 1_024  # nothing below receives RTP

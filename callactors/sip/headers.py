@@ -101,10 +101,6 @@ class Headers:
         """One more field, last."""
         return Headers((*self.items, (name, value)))
 
-    def prepending(self, name: str, value: str) -> Headers:
-        """One more field, first (a Via)."""
-        return Headers(((name, value), *self.items))
-
     def without(self, name: str) -> Headers:
         """None of this name."""
         wanted = canonical(name)

@@ -76,11 +76,6 @@ class LedgerReader:
             self._db.execute("ROLLBACK")
         return facts | {"recording": self._recording(facts)}
 
-    def process_events(self, last: int = 100) -> list[Facts]:
-        """What concerned no single call: refusals folded into counts, rows that were refused."""
-        query = "SELECT * FROM events WHERE call = '' ORDER BY seq DESC LIMIT ?"
-        return [_part(row) for row in self._db.execute(query, (last,))][::-1]
-
     def _resolve(self, prefix: str) -> str:
         query = "SELECT id FROM calls WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 3"
         wanted = prefix.strip().lower()

@@ -212,7 +212,8 @@ _EVENT = (
     "INSERT INTO events (call, seq, at, kind, body)"
     " SELECT :call, coalesce(max(seq), -1) + 1, :at, {kind}, :body FROM events WHERE call = :call"
 )
-_RANK = "CASE {} WHEN 'crm_created' THEN 1 WHEN 'booking_captured' THEN 2 WHEN 'handed_off' THEN 3 ELSE 0 END"
+_WHENS = " ".join(f"WHEN '{outcome}' THEN {rank}" for rank, outcome in enumerate(OUTCOMES))
+_RANK = f"CASE {{}} {_WHENS} ELSE 0 END"
 
 _SQL: Mapping[type[Row], tuple[str, ...]] = {
     CallOpened: (
