@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from callactors.sip.address import Address
 from callactors.sip.endpoint import Endpoint
-from callactors.sip.events import Event
+from callactors.sip.events import Event, Invited
 from callactors.sip.headers import Headers
 from callactors.sip.message import Message, Request, Response, parse
 
@@ -118,3 +118,29 @@ def methods(messages: Sequence[Message]) -> list[str]:
 def tag_of(headers: Headers, name: str) -> str:
     """The tag of From or To, "" when there is none."""
     return (headers.get(name) or "").partition(";tag=")[2]
+
+
+def invited(script: Script, **settings: object) -> int:
+    """The peer's INVITE arrives; its session."""
+    script.send(request("INVITE", body=SDP, **settings))  # type: ignore[arg-type]  # keywords of request, by name
+    return script.told(Invited)[-1].session
+
+
+def tag_given(script: Script) -> str:
+    """The To tag the endpoint has put on its last response."""
+    return next(tag_of(m.headers, "To") for m, _ in reversed(script.outbox) if isinstance(m, Response))
+
+
+def up(script: Script) -> tuple[int, str]:
+    """A call answered and acknowledged: the session and our tag."""
+    session = invited(script)
+    script.endpoint.answer(session, SDP, now=script.now)
+    script.collect()
+    tag = tag_given(script)
+    script.send(request("ACK", branch="z9hG4bKack", to_tag=tag))
+    return session, tag
+
+
+def header(message: Message, name: str) -> str | None:
+    """One header's text."""
+    return message.headers.get(name)
