@@ -28,7 +28,6 @@ from callactors.testing.sip_script import (
     up,
 )
 
-
 REFUSALS = {
     "register": (request("REGISTER"), 405, "Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY"),
     "message": (request("MESSAGE"), 405, "Allow", None),
