@@ -155,11 +155,11 @@ class _Calls:
                 listen.udp.host,
                 listen.udp.port,
                 node=config.node,
-                trunk_of=config.trunk_of,
+                trunk_of=lambda source: config.trunk_of(source.host),
                 on_invite=lambda invite: self.switchboard.invited(invite),
                 random=dice,
                 advertise=listen.advertise,
-                responses_of=self._responses_of,
+                policy_of=config.policy,
                 accepting=lambda: not self.switchboard.full(),
                 user_agent=f"callactors/{__version__}",
                 tap=self.capture.tap,
@@ -167,11 +167,6 @@ class _Calls:
         except OSError as error:
             remedy = "stop what uses it, or choose another address with --sip HOST:PORT"
             raise Unusable(f"SIP cannot listen on {listen.udp}: {error.strerror}; {remedy}") from error
-
-    def _responses_of(self, trunk: str) -> str:
-        """The trunk's way of answering. The peer of an orphan may be of no trunk any more, and still speak."""
-        settings = self.config.trunks.get(trunk)
-        return "rfc3581" if settings is None else settings.responses
 
     @asynccontextmanager
     async def open(self, services: trio.Nursery) -> AsyncIterator[Serving]:

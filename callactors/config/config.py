@@ -11,6 +11,7 @@ from callactors.config.problems import Marks
 from callactors.config.schema import Settings
 from callactors.routing import number
 from callactors.routing.trunk import Target, Trunk
+from callactors.sip.policy import Policy
 
 
 class Config(Settings, frozen=True, kw_only=True):
@@ -55,6 +56,11 @@ class Config(Settings, frozen=True, kw_only=True):
             responses=settings.responses,
             refer=settings.refer,
         )
+
+    def policy(self, trunk: str) -> Policy:
+        """How a trunk's SIP is spoken. The peer of an orphan may be of no trunk any more, and still speak."""
+        settings = self.trunks.get(trunk)
+        return Policy() if settings is None else Policy(responses=settings.responses)
 
     def target(self, name: str) -> Target:
         """A name of `directory` as something to dial; its trunk is "" when the entry names none. Raises KeyError."""

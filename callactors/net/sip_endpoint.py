@@ -16,15 +16,16 @@ from typing import Literal
 import trio
 
 from callactors.net.udp import UdpSocket, Wire
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop
 from callactors.sip.dialog import DialogFacts
 from callactors.sip.endpoint import Endpoint
 from callactors.sip.events import Event, Gone, Invited
 from callactors.sip.headers import NameAddr
+from callactors.sip.policy import Policy
 from callactors.sip.uri import SipUri
 
 Deliver = Callable[[Event], None]
-Tap = Callable[[Literal["in", "out"], bytes, Address], None]
+Tap = Callable[[Literal["in", "out"], bytes, Hop], None]
 
 MAX_WAITING = 32  # events of one session nobody has subscribed to yet
 
@@ -38,11 +39,11 @@ class SipEndpoint:
         port: int,
         *,
         node: str,
-        trunk_of: Callable[[str], str | None],
+        trunk_of: Callable[[Hop], str | None],
         on_invite: Callable[[Invited], None],
         random: Random,
         advertise: str | None = None,
-        responses_of: Callable[[str], str] = lambda trunk: "rfc3581",
+        policy_of: Callable[[str], Policy] = lambda trunk: Policy(),
         accepting: Callable[[], bool] = lambda: True,
         user_agent: str = "callactors",
         tap: Tap | None = None,
@@ -59,7 +60,7 @@ class SipEndpoint:
             node=node,
             trunk_of=trunk_of,
             random=random,
-            responses_of=responses_of,
+            policy_of=policy_of,
             accepting=accepting,
             user_agent=user_agent,
         )
@@ -133,7 +134,7 @@ class SipEndpoint:
         self,
         target: SipUri,
         *,
-        to_address: Address,
+        to: Hop,
         trunk: str,
         caller: NameAddr,
         body: bytes,
@@ -142,7 +143,7 @@ class SipEndpoint:
     ) -> int:
         """Place a call to a numeric address. Raises UnsafeText."""
         session = self._endpoint.invite(
-            target, to_address=to_address, trunk=trunk, caller=caller, body=body, headers=headers,
+            target, to=to, trunk=trunk, caller=caller, body=body, headers=headers,
             credentials=credentials, now=trio.current_time(),
         )  # fmt: skip
         self._flush()

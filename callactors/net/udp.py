@@ -13,7 +13,7 @@ from typing import Protocol
 
 import trio
 
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop
 
 BATCH = 64  # datagrams taken per wake-up before others get their turn
 LARGEST = 65_535  # bytes
@@ -26,9 +26,9 @@ class Wire(Protocol):
     address: Address
     counters: Counter[str]
 
-    def send(self, data: bytes, destination: Address) -> None: ...
+    def send(self, data: bytes, destination: Hop) -> None: ...
 
-    async def receive(self) -> list[tuple[bytes, Address]]: ...
+    async def receive(self) -> list[tuple[bytes, Hop]]: ...
 
     def close(self) -> None: ...
 
@@ -49,13 +49,13 @@ class UdpSocket:
         self.address = Address(*self._socket.getsockname()[:2])
         self.counters: Counter[str] = Counter()
 
-    def send(self, data: bytes, destination: Address) -> None:
+    def send(self, data: bytes, destination: Hop) -> None:
         """Hand it to the kernel, or count why not: dropped, refused, unroutable."""
         if not _is_numeric(destination.host):
             self.counters["unroutable"] += 1
             return
         try:
-            self._socket.sendto(data, destination)
+            self._socket.sendto(data, destination.address)
         except BlockingIOError:
             self.counters["dropped"] += 1
         except ConnectionRefusedError:
@@ -63,10 +63,10 @@ class UdpSocket:
         except (OSError, OverflowError):
             self.counters["unroutable"] += 1
 
-    async def receive(self) -> list[tuple[bytes, Address]]:
+    async def receive(self) -> list[tuple[bytes, Hop]]:
         """Wait for datagrams and take up to BATCH of them; may be empty. Raises ClosedResourceError once closed."""
         await trio.lowlevel.wait_readable(self._socket)
-        taken: list[tuple[bytes, Address]] = []
+        taken: list[tuple[bytes, Hop]] = []
         while len(taken) < BATCH:
             try:
                 data, source = self._socket.recvfrom(LARGEST)
@@ -75,7 +75,7 @@ class UdpSocket:
             except ConnectionRefusedError:
                 self.counters["refused"] += 1
                 continue
-            taken.append((data, Address(*source[:2])))
+            taken.append((data, Hop(*source[:2])))
         return taken
 
     def close(self) -> None:

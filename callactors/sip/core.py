@@ -10,13 +10,14 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
 from callactors.errors import UnsafeText
 from callactors.sip import responses
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop, Transport
 from callactors.sip.client_invite import ClientInvite
 from callactors.sip.client_other import ClientOther
 from callactors.sip.deadlines import Timers
@@ -39,25 +40,34 @@ OnTimeout = Callable[[float], None]
 
 
 class Datagram(msgspec.Struct, frozen=True):
-    """One UDP payload and where it goes."""
+    """One SIP message as bytes, and where it goes."""
 
     data: bytes
-    destination: Address
+    destination: Hop
 
 
 class Sent(msgspec.Struct):
     """A request of ours under way."""
 
     machine: ClientInvite | ClientOther
-    destination: Address
+    destination: Hop
     trunk: str
 
 
 class Core:
     """The shared state of one endpoint."""
 
-    def __init__(self, *, local: Address, node: str, random: random.Random, user_agent: str) -> None:
+    def __init__(
+        self,
+        *,
+        local: Address,
+        listeners: Mapping[Transport, Address] = MappingProxyType({}),
+        node: str,
+        random: random.Random,
+        user_agent: str,
+    ) -> None:
         self.local, self.random, self.user_agent = local, random, user_agent
+        self._listeners = {"udp": local, **listeners}
         self.node = "".join(c if c.isascii() and c.isalnum() else "-" for c in node)  # fit for a token
         self.timers = Timers()
         self.counters: Counter[str] = Counter()
@@ -83,25 +93,30 @@ class Core:
     def call_id(self) -> str:
         return f"{self.random.getrandbits(128):032x}@{self.node}"
 
-    def via(self, branch: str) -> str:
-        return f"SIP/2.0/UDP {self.local};branch={branch};rport"
+    def local_for(self, to: Hop) -> Address:
+        """The address of ours that this neighbour is told."""
+        return self._listeners.get(to.transport, self.local)
 
-    @property
-    def contact(self) -> str:
-        return f"<sip:callactors@{self.local}>"
+    def via(self, branch: str, to: Hop) -> str:
+        return f"SIP/2.0/{to.transport.upper()} {self.local_for(to)};branch={branch};rport"
+
+    def contact(self, to: Hop) -> str:
+        """Where the neighbour sends requests of the dialog."""
+        transport = f";transport={to.transport}" if to.reliable else ""
+        return f"<sip:callactors@{self.local_for(to)}{transport}>"
 
     # -- the way out ------------------------------------------------------------------------------------------
 
-    def put(self, data: bytes, destination: Address) -> None:
+    def put(self, data: bytes, destination: Hop) -> None:
         self.outbox.append(Datagram(data, destination))
 
-    def send_stateless(self, request: Request, destination: Address, status: int, *headers: tuple[str, str]) -> None:
+    def send_stateless(self, request: Request, destination: Hop, status: int, *headers: tuple[str, str]) -> None:
         """A response without a transaction: refusals that must cost nothing (section 8.2.7)."""
         if request.method != "ACK":
             tag = responses.stateless_tag(self.node, request)
             self.put_safely(responses.response(request, status, tag=tag, headers=headers), destination)
 
-    def put_safely(self, message: Message, destination: Address) -> None:
+    def put_safely(self, message: Message, destination: Hop) -> None:
         """Send what was built from a stranger's header text, unless that text may not be repeated."""
         try:
             self.put(to_bytes(message), destination)
@@ -110,7 +125,7 @@ class Core:
 
     # -- transactions -----------------------------------------------------------------------------------------
 
-    def serve(self, request: Request, key: ServerKey, trunk: str, source: Address, to: Address, now: float) -> Served:
+    def serve(self, request: Request, key: ServerKey, trunk: str, source: Hop, to: Hop, now: float) -> Served:
         """Open the server transaction of a new request."""
         served = Served(self, request, key, trunk, source, to, now)
         self.served[key] = served
@@ -125,7 +140,7 @@ class Core:
         served.on_ended()
 
     def request_other(
-        self, request: Request, to: Address, trunk: str, now: float, done: OnResponse, silent: OnTimeout
+        self, request: Request, to: Hop, trunk: str, now: float, done: OnResponse, silent: OnTimeout
     ) -> ClientOther:
         """Send a request other than INVITE; exactly one of `done` (a final response) and `silent` (408) is called."""
         key = self._client_key(request)
@@ -137,7 +152,7 @@ class Core:
         return machine
 
     def request_invite(
-        self, request: Request, to: Address, trunk: str, now: float, got: OnResponse, silent: OnTimeout
+        self, request: Request, to: Hop, trunk: str, now: float, got: OnResponse, silent: OnTimeout
     ) -> ClientInvite:
         """Send an INVITE; `got` sees every response that matters, `silent` means Timer B."""
         key = self._client_key(request)
@@ -166,7 +181,7 @@ class Served:
     """A received request under way: the transaction and what its responses are made of."""
 
     def __init__(
-        self, core: Core, request: Request, key: ServerKey, trunk: str, source: Address, to: Address, now: float
+        self, core: Core, request: Request, key: ServerKey, trunk: str, source: Hop, to: Hop, now: float
     ) -> None:
         self.request, self.key, self.trunk, self.source = request, key, trunk, source
         self._core, self._to = core, to

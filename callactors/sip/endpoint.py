@@ -11,12 +11,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
+from types import MappingProxyType
 
 from callactors.errors import MalformedMessage, UnsafeText
 from callactors.sip import responses
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop, Transport
 from callactors.sip.core import ACCEPT, ALLOW, Core, Datagram, merge_key, server_key
 from callactors.sip.dialog import Dialog, DialogFacts
 from callactors.sip.events import Event, Invited
@@ -26,6 +27,7 @@ from callactors.sip.incoming import Incoming
 from callactors.sip.login import Login
 from callactors.sip.message import Request, Response, parse, salvage
 from callactors.sip.outgoing import Outgoing
+from callactors.sip.policy import Policy
 from callactors.sip.reason import read_reason
 from callactors.sip.scan import host_port
 from callactors.sip.screening import incomplete, refusal
@@ -36,6 +38,7 @@ __all__ = ["Datagram", "Endpoint"]
 
 MAX_ENTRIES = 20_000
 RETRY_AFTER = "5"  # seconds, with a 503
+_TRANSPORTS: dict[str, Transport] = {"udp": "udp", "tcp": "tcp", "tls": "tls"}
 LONGEST_START = 4_096  # bytes in which a SIP message must have said that it is one
 
 
@@ -46,20 +49,22 @@ class Endpoint:
         self,
         *,
         local: Address,
+        listeners: Mapping[Transport, Address] = MappingProxyType({}),
         node: str,
-        trunk_of: Callable[[str], str | None],
+        trunk_of: Callable[[Hop], str | None],
         random: Random,
-        responses_of: Callable[[str], str] = lambda trunk: "rfc3581",
+        policy_of: Callable[[str], Policy] = lambda trunk: Policy(),
         accepting: Callable[[], bool] = lambda: True,
         user_agent: str = "callactors",
         max_entries: int = MAX_ENTRIES,
     ) -> None:
-        """`local` is what Via and Contact say (the advertised address). `node` begins every tag and branch.
+        """`local` is what Via and Contact say (the advertised address), `listeners` where other transports differ.
 
-        `trunk_of(source host)` names the trunk a packet comes from, or None; it is only asked about numeric hosts.
+        `node` begins every tag and branch. `trunk_of(source)` names the trunk a message comes from, or None;
+        it is only asked about numeric hosts. `policy_of(trunk)` is how that trunk is spoken to.
         """
-        self._core = Core(local=local, node=node, random=random, user_agent=user_agent)
-        self._listed_trunk, self._responses_of, self._accepting = trunk_of, responses_of, accepting
+        self._core = Core(local=local, listeners=listeners, node=node, random=random, user_agent=user_agent)
+        self._listed_trunk, self._policy_of, self._accepting = trunk_of, policy_of, accepting
         self._max_entries = max_entries
         self._sessions: dict[int, Session] = {}
         self._dialogs: dict[tuple[str, str], Session] = {}  # by Call-ID and local tag
@@ -68,9 +73,9 @@ class Endpoint:
 
     # -- datagrams in, time, datagrams and events out -----------------------------------------------------------
 
-    def receive(self, data: bytes, source: Address, now: float) -> None:
+    def receive(self, data: bytes, source: Hop, now: float) -> None:
         """One datagram. What it leads to is in `datagrams()` and `events()`."""
-        trunk = self._trunk_of(source.host)
+        trunk = self._trunk_of(source)
         if trunk is None:
             self._core.counters["strangers"] += 1
         elif not data.strip(b"\r\n"):
@@ -144,7 +149,7 @@ class Endpoint:
         self,
         target: SipUri,
         *,
-        to_address: Address,
+        to: Hop,
         trunk: str,
         caller: NameAddr,
         body: bytes,
@@ -154,12 +159,12 @@ class Endpoint:
     ) -> int:
         """Place a call; Progressed, then Answered or Failed follow. Raises UnsafeText for unwritable headers."""
         session = Outgoing(
-            self._core, self._core.number(), target, caller, to_address=to_address, trunk=trunk, body=body,
+            self._core, self._core.number(), target, caller, to=to, trunk=trunk, body=body,
             headers=headers, listed=self._lists(trunk), forget=self._forget,
             login=None if credentials is None else Login(*credentials),
         )  # fmt: skip
         session.start(now)
-        self._dialled[to_address.host, trunk] += 1
+        self._dialled[to.host, trunk] += 1
         return self._remember(session)
 
     def reinvite(self, session: int, body: bytes, *, now: float) -> None:
@@ -209,8 +214,8 @@ class Endpoint:
         """
         dialog = Dialog.from_facts(facts)
         dialog.local_cseq = cseq - 1
-        peer = _address(facts.remote_address)
-        trunk = self._trunk_of(peer.host) or ""
+        peer = _hop(facts.remote_address)
+        trunk = self._trunk_of(peer) or ""
         session = Session(
             self._core, self._core.number(), trunk, dialog, peer, listed=self._lists(trunk), forget=self._forget,
             login=None if credentials is None else Login(*credentials),
@@ -222,14 +227,14 @@ class Endpoint:
 
     # -- whose is it --------------------------------------------------------------------------------------------
 
-    def _trunk_of(self, host: str) -> str | None:
-        trunk = self._listed_trunk(host)
+    def _trunk_of(self, source: Hop) -> str | None:
+        trunk = self._listed_trunk(source)
         if trunk is None:
-            trunk = next((trunk for dialled, trunk in self._dialled if dialled == host), None)
+            trunk = next((trunk for dialled, trunk in self._dialled if dialled == source.host), None)
         return trunk
 
-    def _lists(self, trunk: str) -> Callable[[str], bool]:
-        return lambda host: self._listed_trunk(host) == trunk
+    def _lists(self, trunk: str) -> Callable[[Hop], bool]:
+        return lambda hop: self._listed_trunk(hop) == trunk
 
     def _remember(self, session: Session) -> int:
         self._sessions[session.number] = session
@@ -247,7 +252,7 @@ class Endpoint:
 
     # -- messages -----------------------------------------------------------------------------------------------
 
-    def _read(self, data: bytes, source: Address, trunk: str, now: float) -> None:
+    def _read(self, data: bytes, source: Hop, trunk: str, now: float) -> None:
         try:
             message = parse(data)
         except MalformedMessage as problem:
@@ -258,13 +263,13 @@ class Endpoint:
         else:
             self._take_request(message, source, trunk, now)
 
-    def _refuse_unreadable(self, data: bytes, source: Address, trunk: str, status: int) -> None:
+    def _refuse_unreadable(self, data: bytes, source: Hop, trunk: str, status: int) -> None:
         request = salvage(data)
         if request is not None:
-            to = responses.destination(request, source, self._responses_of(trunk))
+            to = responses.destination(request, source, self._policy_of(trunk).responses)
             self._core.send_stateless(responses.note_source(request, source), to, status)
 
-    def _take_response(self, response: Response, source: Address, trunk: str, now: float) -> None:
+    def _take_response(self, response: Response, source: Hop, trunk: str, now: float) -> None:
         stack = vias(response.headers)
         if len(stack) != 1 or response.headers.get("CSeq") is None:
             raise MalformedMessage("not a response to us")
@@ -278,10 +283,10 @@ class Endpoint:
             raise MalformedMessage("a 2xx without a To tag")
         sent.machine.receive(response, now)
 
-    def _take_request(self, request: Request, source: Address, trunk: str, now: float) -> None:
+    def _take_request(self, request: Request, source: Hop, trunk: str, now: float) -> None:
         if not vias(request.headers):
             raise MalformedMessage("no Via")
-        to = responses.destination(request, source, self._responses_of(trunk))
+        to = responses.destination(request, source, self._policy_of(trunk).responses)
         request = responses.note_source(request, source)
         if incomplete(request):
             self._core.send_stateless(request, to, 400)
@@ -299,7 +304,7 @@ class Endpoint:
         else:
             self._take_new(request, source, to, trunk, now)
 
-    def _session_of(self, request: Request, source: Address, trunk: str) -> Session | None:
+    def _session_of(self, request: Request, source: Hop, trunk: str) -> Session | None:
         """The session whose dialog this request names, if its sender may speak in it."""
         local, remote = (name_addr(request.headers.get(name) or "").tag or "" for name in ("To", "From"))
         session = self._dialogs.get((request.headers.get("Call-ID") or "", local))
@@ -307,7 +312,7 @@ class Endpoint:
             return None
         return session if trunk == session.trunk or source.host == session.peer.host else None
 
-    def _take_ack(self, request: Request, source: Address, trunk: str, now: float) -> None:
+    def _take_ack(self, request: Request, source: Hop, trunk: str, now: float) -> None:
         served = self._core.served.get(server_key(request, trunk))
         if served is not None:
             served.machine.acked(now)
@@ -315,7 +320,7 @@ class Endpoint:
         if session is not None:
             session.acknowledged(cseq(request.headers).number, request.body, now)
 
-    def _take_cancel(self, request: Request, source: Address, to: Address, trunk: str, now: float) -> None:
+    def _take_cancel(self, request: Request, source: Hop, to: Hop, trunk: str, now: float) -> None:
         key = server_key(request, trunk, "INVITE")
         if key not in self._core.served:
             self._core.send_stateless(request, to, 481)
@@ -328,14 +333,14 @@ class Endpoint:
         elif (session := self._session_of(request, source, trunk)) is not None:
             session.withdraw(key, now)
 
-    def _take_inside(self, request: Request, source: Address, to: Address, trunk: str, now: float) -> None:
+    def _take_inside(self, request: Request, source: Hop, to: Hop, trunk: str, now: float) -> None:
         session = self._session_of(request, source, trunk)
         if session is None:
             self._core.send_stateless(request, to, 481)
         else:
             Inside(session, request, server_key(request, trunk), source, to).take(now)
 
-    def _take_new(self, request: Request, source: Address, to: Address, trunk: str, now: float) -> None:
+    def _take_new(self, request: Request, source: Hop, to: Hop, trunk: str, now: float) -> None:
         if request.method == "OPTIONS":
             status = 200 if self._accepting() else 503
             self._core.send_stateless(request, to, status, ("Allow", ALLOW), ("Accept", ACCEPT))
@@ -349,7 +354,7 @@ class Endpoint:
         else:
             self._admit(request, source, to, trunk, now)
 
-    def _admit(self, request: Request, source: Address, to: Address, trunk: str, now: float) -> None:
+    def _admit(self, request: Request, source: Hop, to: Hop, trunk: str, now: float) -> None:
         served = self._core.serve(request, server_key(request, trunk), trunk, source, to, now)
         session = Incoming(
             self._core, self._core.number(), served, source, listed=self._lists(trunk), forget=self._forget
@@ -360,9 +365,10 @@ class Endpoint:
         self._core.told.append(Invited(session.number, trunk, source, request))
 
 
-def _address(text: str) -> Address:
-    """`host:port`, as DialogFacts has it."""
+def _hop(text: str) -> Hop:
+    """`host:port` or `host:port;transport=tcp`, as DialogFacts has it."""
+    text, _, transport = text.partition(";transport=")
     host, port = host_port(text)
     if port is None:
         raise MalformedMessage(f"an address without a port: {text[:60]!r}")
-    return Address(host, port)
+    return Hop(host, port, _TRANSPORTS.get(transport, "udp"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from callactors.sip.address import Address
+from callactors.sip.address import Hop
 from callactors.sip.message import Request
 from callactors.sip.uri import Uri
 
@@ -25,7 +25,7 @@ class Invited(Event, frozen=True):
     """A new INVITE from a listed source; 100 Trying has left. Answer with ring, answer, reject or finish."""
 
     trunk: str
-    source: Address
+    source: Hop
     request: Request
 
 

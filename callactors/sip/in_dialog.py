@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callactors.errors import MalformedMessage
-from callactors.sip.address import Address
+from callactors.sip.address import Hop
 from callactors.sip.core import ACCEPT, ALLOW, Served, ServerKey
 from callactors.sip.deadlines import LIFETIME
 from callactors.sip.events import InfoReceived, Notified, ReferReceived, Reoffered
@@ -24,7 +24,7 @@ MAX_PENDING = 8
 class Inside:
     """One new request of a session's dialog, and where its answer goes."""
 
-    def __init__(self, session: Session, request: Request, key: ServerKey, source: Address, to: Address) -> None:
+    def __init__(self, session: Session, request: Request, key: ServerKey, source: Hop, to: Hop) -> None:
         self.session, self.request, self._key, self._source, self._to = session, request, key, source, to
 
     def take(self, now: float) -> None:
@@ -75,7 +75,7 @@ def _offer(inside: Inside, now: float) -> None:
         inside.refuse(500, inside.later())
     elif request.method == "UPDATE" and not request.body:
         session.dialog.refresh(request.headers)
-        inside.refuse(200, ("Contact", session.core.contact), ("Allow", ALLOW))
+        inside.refuse(200, ("Contact", session.contact), ("Allow", ALLOW))
     elif (request_id := inside.ask(now)) is not None:
         session.dialog.refresh(request.headers)
         if request.method == "INVITE":

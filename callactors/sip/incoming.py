@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from callactors.sip.address import Address
+from callactors.sip.address import Hop
 from callactors.sip.core import Core, Served
 from callactors.sip.dialog import Dialog
 from callactors.sip.events import Cancelled
@@ -18,9 +18,7 @@ from callactors.sip.session import Forget, Listed, Session
 class Incoming(Session):
     """One received INVITE. `waiting` until its final response."""
 
-    def __init__(
-        self, core: Core, number: int, served: Served, peer: Address, *, listed: Listed, forget: Forget
-    ) -> None:
+    def __init__(self, core: Core, number: int, served: Served, peer: Hop, *, listed: Listed, forget: Forget) -> None:
         dialog = Dialog.of_invite(served.request, core.tag())
         super().__init__(core, number, served.trunk, dialog, peer, listed=listed, forget=forget)
         self._served, self.key = served, served.key

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from callactors.sip.address import Address
+from callactors.sip.address import Hop
 from callactors.sip.client_invite import ClientInvite
 from callactors.sip.core import Core, cancellation
 from callactors.sip.deadlines import LIFETIME, Timer
@@ -38,7 +38,7 @@ class Outgoing(Session):
         target: SipUri,
         caller: NameAddr,
         *,
-        to_address: Address,
+        to: Hop,
         trunk: str,
         body: bytes,
         headers: Iterable[tuple[str, str]],
@@ -48,7 +48,7 @@ class Outgoing(Session):
     ) -> None:
         target = attrs.evolve(target, headers=())
         dialog = Dialog(core.call_id(), core.tag(), "", str(caller.uri), str(target), target)
-        super().__init__(core, number, trunk, dialog, to_address, listed=listed, forget=forget, login=login)
+        super().__init__(core, number, trunk, dialog, to, listed=listed, forget=forget, login=login)
         self._caller, self._body, self._extra = caller.with_tag(dialog.local_tag), body, list(headers)
         self._target = target
         self._tried: dict[str, int] = {}
@@ -124,11 +124,11 @@ class Outgoing(Session):
         other = attrs.evolve(self.dialog, local_cseq=self.dialog.local_cseq)
         other.join(response)
         to = self.reach(other.next_hop())
-        ack = other.request("ACK", self.core.via(self.core.branch()), number=cseq(self._invite.headers).number)
+        ack = other.request("ACK", self.core.via(self.core.branch(), to), number=cseq(self._invite.headers).number)
         self.core.put(to_bytes(ack), to)
         if tag not in self._forks and len(self._forks) < MAX_FORKS:
             self._forks.add(tag)
-            bye = self.authorised(other.request("BYE", self.core.via(self.core.branch())))
+            bye = self.authorised(other.request("BYE", self.core.via(self.core.branch(), to)))
             machine = self.core.request_other(bye, to, self.trunk, now, lambda r, n: None, lambda n: None)
             self.keep(machine)
 

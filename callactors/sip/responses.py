@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import attrs
 
 from callactors.errors import MalformedMessage
-from callactors.sip.address import Address
+from callactors.sip.address import Hop
 from callactors.sip.headers import Headers, name_addr, vias
 from callactors.sip.message import Request, Response
 
@@ -30,7 +30,7 @@ REASONS = {
 _COPIED = ("From", "Call-ID", "CSeq")
 
 
-def note_source(request: Request, source: Address) -> Request:
+def note_source(request: Request, source: Hop) -> Request:
     """The request with `received` and `rport` filled into its top Via (RFC 3581 section 4)."""
     top, *below = vias(request.headers)
     if top.wants_rport:
@@ -40,12 +40,12 @@ def note_source(request: Request, source: Address) -> Request:
     return attrs.evolve(request, headers=request.headers.with_("Via", str(top), *map(str, below)))
 
 
-def destination(request: Request, source: Address, policy: str) -> Address:
+def destination(request: Request, source: Hop, policy: str) -> Hop:
     """Where responses to `request` go; `policy` is the trunk's: "rfc3581" or "source"."""
     top = vias(request.headers)[0]
-    if policy == "source" or top.wants_rport:
+    if policy == "source" or top.wants_rport or source.reliable:
         return source
-    return Address(source.host, top.port or 5060)
+    return Hop(source.host, top.port or 5060)
 
 
 def response(

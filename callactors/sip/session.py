@@ -11,7 +11,7 @@ import ipaddress
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from callactors.sip.address import Address
+from callactors.sip.address import Hop, Transport
 from callactors.sip.core import ACCEPT, ALLOW, Core, Machine, Served, ServerKey
 from callactors.sip.deadlines import LIFETIME, Action, Repeater, Timer
 from callactors.sip.dialog import Dialog, DialogFacts
@@ -30,7 +30,7 @@ MAX_TURNS = 32
 MAX_MACHINES = 256  # transactions of one session
 
 Done = Callable[[int, Response | None, float], None]
-Listed = Callable[[str], bool]
+Listed = Callable[[Hop], bool]
 Forget = Callable[["Session"], None]
 
 
@@ -54,7 +54,7 @@ class Session:
         number: int,
         trunk: str,
         dialog: Dialog,
-        peer: Address,
+        peer: Hop,
         *,
         listed: Listed,
         forget: Forget,
@@ -74,7 +74,7 @@ class Session:
         self._busy = False  # a request of ours is under way
         self._turns: deque[Action] = deque()
         self._unacknowledged: dict[int, Unacknowledged] = {}  # by CSeq
-        self._acks: dict[int, tuple[bytes, Address]] = {}  # by CSeq: ours, for a repeated 2xx
+        self._acks: dict[int, tuple[bytes, Hop]] = {}  # by CSeq: ours, for a repeated 2xx
         self._machines: list[Machine] = []  # transactions of this session, which go when it goes
 
     # -- telling -----------------------------------------------------------------------------------------------
@@ -133,23 +133,29 @@ class Session:
 
     # -- where and how requests go -----------------------------------------------------------------------------
 
-    def reach(self, uri: Uri) -> Address:
+    def reach(self, uri: Uri) -> Hop:
         """The address of a next hop, if it is one the trunk lists."""
-        if isinstance(uri, SipUri) and _is_numeric(uri.host) and self.listed(uri.host):
-            return Address(uri.host, uri.port or 5060)
+        if isinstance(uri, SipUri) and _is_numeric(uri.host):
+            hop = hop_of(uri, self.peer)
+            if self.listed(hop):
+                return hop
         return self.peer
 
+    @property
+    def contact(self) -> str:
+        return self.core.contact(self.peer)
+
     def facts(self) -> DialogFacts:
-        return self.dialog.facts(str(self.core.local), str(self.reach(self.dialog.next_hop())))
+        return self.dialog.facts(str(self.core.local_for(self.peer)), str(self.reach(self.dialog.next_hop())))
 
     def offer_headers(self, body: bytes) -> list[tuple[str, str]]:
         """What our INVITE and its 2xx carry beside the dialog."""
-        headers = [("Contact", self.core.contact), ("Allow", ALLOW)]
+        headers = [("Contact", self.contact), ("Allow", ALLOW)]
         return [*headers, ("Content-Type", ACCEPT)] if body else headers
 
     def build(self, method: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Request:
         """The next request of the dialog, with the credentials the session has already been asked for."""
-        via = self.core.via(self.core.branch())
+        via = self.core.via(self.core.branch(), self.reach(self.dialog.next_hop()))
         items = [*headers, ("User-Agent", self.core.user_agent)]
         request = self.dialog.request(method, via, headers=items, body=body)
         return self.authorised(request)
@@ -297,7 +303,7 @@ class Session:
         if number not in self._acks:
             names = ("Authorization", "Proxy-Authorization")
             headers = [(name, value) for name in names for value in invite.headers.all(name)]
-            via = self.core.via(self.core.branch())
+            via = self.core.via(self.core.branch(), self.reach(self.dialog.next_hop()))
             ack = self.dialog.request("ACK", via, number=number, headers=headers)
             self._acks = {number: (to_bytes(ack), self.reach(self.dialog.next_hop()))}
         self.core.put(*self._acks[number])
@@ -384,12 +390,12 @@ class Session:
             self.tell(ReferAnswered(self.number, status))
             self.lost(status, now)
 
-        headers = [("Contact", self.core.contact), *refer_headers(refer_to, referred_by)]
+        headers = [("Contact", self.contact), *refer_headers(refer_to, referred_by)]
         self.send("REFER", now, done, headers=headers, numbered=numbered)
 
     def notify(self, sipfrag: bytes, terminated: bool, now: float) -> None:
         """Report on a call the peer asked us to make."""
-        headers = [("Contact", self.core.contact), *notify_headers(self.refer_event or "refer", terminated)]
+        headers = [("Contact", self.contact), *notify_headers(self.refer_event or "refer", terminated)]
         self.send("NOTIFY", now, lambda status, response, now: None, headers=headers, body=sipfrag)
 
     def referred(self, number: int) -> None:
@@ -414,7 +420,7 @@ class Session:
         if served.request.method == "INVITE" and 200 <= status < 300:
             self.accept(served, body, now, status)
         else:
-            extra = [("Contact", self.core.contact)] if status < 300 else []
+            extra = [("Contact", self.contact)] if status < 300 else []
             kind = [("Content-Type", ACCEPT)] if body else []
             served.respond(status, now, *extra, *kind, *headers, body=body)
 
@@ -422,6 +428,16 @@ class Session:
         """They cancel a re-INVITE we have not answered yet."""
         for request_id in [number for number, served in self.pending.items() if served.key == key]:
             self.respond(request_id, 487, now=now)
+
+
+def hop_of(uri: SipUri, peer: Hop) -> Hop:
+    """The neighbour a URI with a numeric host names (RFC 3263 section 4.1); on `peer`'s connection if it is `peer`."""
+    named = (uri.parameter("transport") or "").lower()
+    transport: Transport = "tls" if uri.scheme == "sips" or named == "tls" else "tcp" if named == "tcp" else "udp"
+    port = uri.port or (5061 if transport == "tls" else 5060)
+    if (uri.host, port, transport) == peer[:3]:
+        return peer
+    return Hop(uri.host, port, transport)
 
 
 def _is_numeric(host: str) -> bool:

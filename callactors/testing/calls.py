@@ -316,10 +316,10 @@ def _build(
         HOST,
         0,
         node=config.node,
-        trunk_of=config.trunk_of,
+        trunk_of=lambda source: config.trunk_of(source.host),
         on_invite=lambda invite: switchboard.invited(invite),
         random=random,
-        responses_of=lambda trunk: config.trunk(trunk).responses,
+        policy_of=config.policy,
         accepting=lambda: not switchboard.full(),
         tap=tap,
     )

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import trio
 
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop
 
 LARGEST = 65_535
 BATCH = 64
@@ -41,7 +41,7 @@ class PoolWire:
             self._selector.register(member, selectors.EVENT_READ)
         self._turn = 0
 
-    def send(self, data: bytes, destination: Address) -> None:
+    def send(self, data: bytes, destination: Hop) -> None:
         """A response from the member asked, a request as the pool's manners have it. Never raises."""
         if data.startswith(b"SIP/2.0"):
             out = self._members[0]
@@ -49,7 +49,7 @@ class PoolWire:
             out = self._ports[self._member(data)]
             data = data if self._rport else _RPORT.sub(rb"\1", data)
         try:
-            out.sendto(data, destination)
+            out.sendto(data, destination.address)
         except OSError:
             self.counters["unroutable"] += 1
 
@@ -62,18 +62,18 @@ class PoolWire:
         self.counters["wandered"] += 1
         return self._turn
 
-    async def receive(self) -> list[tuple[bytes, Address]]:
+    async def receive(self) -> list[tuple[bytes, Hop]]:
         """Wait for datagrams at any member. Raises ClosedResourceError once closed."""
         await trio.lowlevel.wait_readable(self._selector)
-        taken: list[tuple[bytes, Address]] = []
+        taken: list[tuple[bytes, Hop]] = []
         for key, _ in self._selector.select(0):
             member = key.fileobj
             assert isinstance(member, socket.socket)  # nothing else was registered
             taken += self._drain(member)
         return taken
 
-    def _drain(self, member: socket.socket) -> list[tuple[bytes, Address]]:
-        taken: list[tuple[bytes, Address]] = []
+    def _drain(self, member: socket.socket) -> list[tuple[bytes, Hop]]:
+        taken: list[tuple[bytes, Hop]] = []
         while len(taken) < BATCH:
             try:
                 data, source = member.recvfrom(LARGEST)
@@ -82,7 +82,7 @@ class PoolWire:
             except OSError:
                 self.counters["refused"] += 1
                 break
-            taken.append((data, Address(*source[:2])))
+            taken.append((data, Hop(*source[:2])))
         return taken
 
     def close(self) -> None:

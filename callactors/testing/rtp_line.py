@@ -22,7 +22,7 @@ from callactors.net.udp import UdpSocket
 from callactors.rtp.packet import RtpPacket, parse
 from callactors.rtp.telephone_event import EventPacket, EventReceiver, event_packets
 from callactors.sdp.offer import Agreement
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop
 from callactors.testing import ears
 
 FRAME = 160  # samples, 20 ms
@@ -187,7 +187,7 @@ class RtpLine:
     async def _listen_at(self, socket: UdpSocket) -> None:
         while True:
             for data, source in await socket.receive():
-                self._hear(data, source, trio.current_time())
+                self._hear(data, source.address, trio.current_time())
 
     def _hear(self, data: bytes, source: Address, now: float) -> None:
         try:
@@ -234,4 +234,4 @@ class RtpLine:
     def _send(self, agreement: Agreement, packet: RtpPacket) -> None:
         self._sequence = (self._sequence + 1) & 0xFFFF
         self.sent += 1
-        self._socket.send(packet.to_bytes(), agreement.remote)
+        self._socket.send(packet.to_bytes(), Hop(*agreement.remote))

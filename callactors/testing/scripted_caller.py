@@ -27,7 +27,7 @@ from callactors.rtp.events import AudioArrived, MediaEvent
 from callactors.sdp.description import Description, parse
 from callactors.sdp.offer import Agreement, accept_answer, answer, make_offer
 from callactors.sip import events as sip
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop
 from callactors.sip.headers import name_addr
 from callactors.sip.message import Message, Request, Response
 from callactors.sip.message import parse as parse_message
@@ -140,7 +140,7 @@ class ScriptedCaller:
 
     # -- what came -----------------------------------------------------------------------------------------------
 
-    def tapped(self, way: Literal["in", "out"], data: bytes, peer: Address) -> None:
+    def tapped(self, way: Literal["in", "out"], data: bytes, peer: Hop) -> None:
         try:
             self.messages.append((way, parse_message(data)))
         except MalformedMessage:
@@ -251,7 +251,7 @@ class ScriptedCaller:
         self.offered = self.offer(codecs)
         self.session = self.endpoint.invite(
             SipUri("sip", called, None, self.to.host, self.to.port),
-            to_address=self.to,
+            to=Hop(*self.to),
             trunk="house",
             caller=name_addr(f"<sip:+15550142@{self.endpoint.address.host}>"),
             body=bytes(self.offered) if body is None else body,

@@ -6,19 +6,25 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import TypeVar
 
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop
 from callactors.sip.endpoint import Endpoint
 from callactors.sip.events import Event, Invited
 from callactors.sip.headers import Headers
 from callactors.sip.message import Message, Request, Response, parse
 
 US = Address("127.0.0.1", 5060)
-PEER = Address("127.0.0.10", 5060)
-POOL = Address("127.0.0.11", 40_000)  # another member of the same trunk
-OTHER_TRUNK = Address("127.0.0.20", 5060)
-STRANGER = Address("127.0.0.66", 5060)
+PEER = Hop("127.0.0.10", 5060)
+POOL = Hop("127.0.0.11", 40_000)  # another member of the same trunk
+OTHER_TRUNK = Hop("127.0.0.20", 5060)
+STRANGER = Hop("127.0.0.66", 5060)
 TRUNKS = {"127.0.0.10": "carrier", "127.0.0.11": "carrier", "127.0.0.20": "other"}
 SDP = b"v=0\r\n"
+
+
+def trunk_of(source: Hop) -> str | None:
+    """The trunk of these tests that a packet comes from."""
+    return TRUNKS.get(source.host)
+
 
 E = TypeVar("E", bound=Event)
 
@@ -28,13 +34,13 @@ class Script:
 
     def __init__(self, **settings: object) -> None:
         self.now = 0.0
-        given: dict[str, object] = {"local": US, "node": "n", "trunk_of": TRUNKS.get, "random": Random(7)}
+        given: dict[str, object] = {"local": US, "node": "n", "trunk_of": trunk_of, "random": Random(7)}
         make: Callable[..., Endpoint] = Endpoint
         self.endpoint = make(**{**given, **settings})
-        self.outbox: list[tuple[Message, Address]] = []
+        self.outbox: list[tuple[Message, Hop]] = []
         self.events: list[Event] = []
 
-    def send(self, data: bytes, source: Address = PEER) -> list[Message]:
+    def send(self, data: bytes, source: Hop = PEER) -> list[Message]:
         """One datagram to the endpoint; what it sends at once."""
         self.endpoint.receive(data, source, self.now)
         return self.collect()

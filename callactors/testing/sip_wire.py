@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from random import Random
 
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop
 from callactors.sip.endpoint import Endpoint
 from callactors.sip.events import Event
 
@@ -61,9 +61,9 @@ class Wire:
                     on_event(self.now, event)
             for datagram in endpoint.datagrams():
                 self.sent.append(datagram.data)
-                self._carry(datagram.data, address, datagram.destination)
+                self._carry(datagram.data, Hop(*address), datagram.destination.address)
 
-    def _carry(self, data: bytes, source: Address, destination: Address) -> None:
+    def _carry(self, data: bytes, source: Hop, destination: Address) -> None:
         copies = 2 if self._random.random() < self._double else 1
         for _ in range(copies):
             if destination in self._ends and self._random.random() >= self._loss:

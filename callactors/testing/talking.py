@@ -15,7 +15,7 @@ import trio
 
 from callactors.calls.playbook import Playbook
 from callactors.net.udp import UdpSocket
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop
 from callactors.sip.message import Request, Response, to_bytes
 from callactors.testing.calls import Adapt, Facts, House, Mind, agent_says, open_house
 from callactors.testing.scripted_caller import ScriptedCaller, Transfers, accept, scripted_caller
@@ -128,6 +128,6 @@ async def shouting(host: str = "127.0.0.30") -> AsyncIterator[Shout]:
     """A socket that sends datagrams of any content."""
     socket = UdpSocket(host, 0)
     try:
-        yield socket.send
+        yield lambda data, to: socket.send(data, Hop(*to))
     finally:
         socket.close()

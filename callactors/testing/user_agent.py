@@ -22,7 +22,7 @@ from callactors.net.udp import Wire
 from callactors.sdp.description import Description, parse
 from callactors.sdp.offer import Direction, accept_answer, answer, make_offer
 from callactors.sip import events as sip
-from callactors.sip.address import Address
+from callactors.sip.address import Hop
 from callactors.sip.headers import NameAddr
 from callactors.sip.message import parse as parse_message
 from callactors.sip.transfer import sipfrag
@@ -271,7 +271,7 @@ class UserAgent:
         call = self._new_call(-1, caller)
         call.session = self.endpoint.invite(
             target,
-            to_address=Address(target.host, target.port or SIP_PORT),
+            to=Hop(target.host, target.port or SIP_PORT),
             trunk="peer",
             caller=NameAddr("", SipUri("sip", caller, None, self.address.host)),
             body=call.make_offer(),
@@ -344,7 +344,7 @@ class UserAgent:
         call.transferred.set()
         return 200
 
-    def _tap(self, direction: Literal["in", "out"], data: bytes, peer: Address) -> None:
+    def _tap(self, direction: Literal["in", "out"], data: bytes, peer: Hop) -> None:
         try:
             message = parse_message(data)
         except MalformedMessage:

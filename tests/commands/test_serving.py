@@ -22,7 +22,7 @@ from callactors.config.config import replace
 from callactors.config.schema import TrunkSettings
 from callactors.errors import CallactorsError
 from callactors.net.udp import UdpSocket
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop
 from callactors.sip.dialog import DialogFacts
 from callactors.speech.brain import Brain
 from callactors.stores.ledger import open_ledger
@@ -132,7 +132,7 @@ async def test_an_orphans_peer_that_is_of_no_trunk_any_more_gets_its_bye_and_may
         with trio.fail_after(20):
             async with serving(config, brain=MUTE) as up:
                 bye = b"".join(data for data, _ in await peer.receive())
-                peer.send(request("OPTIONS", via=str(peer.address)), up.sip)
+                peer.send(request("OPTIONS", via=str(peer.address)), Hop(*up.sip))
                 answer = b"".join(data for data, _ in await peer.receive())
     finally:
         peer.close()

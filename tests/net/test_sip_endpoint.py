@@ -12,7 +12,7 @@ import trio.testing
 
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.net.udp import UdpSocket
-from callactors.sip.address import Address
+from callactors.sip.address import Hop
 from callactors.sip.events import (
     Acked,
     Answered,
@@ -41,7 +41,7 @@ class Phone:
             "127.0.0.1",
             0,
             node=f"n{seed}",
-            trunk_of=lambda host: "loopback" if host.startswith("127.") else None,
+            trunk_of=lambda source: "loopback" if source.host.startswith("127.") else None,
             on_invite=self._invited,
             random=random.Random(seed),
             advertise=advertise,
@@ -54,7 +54,7 @@ class Phone:
 
     def dial(self, peer: Phone) -> int:
         target = SipUri("sip", "desk", None, peer.sip.address.host, peer.sip.address.port)
-        session = self.sip.invite(target, to_address=peer.sip.address, trunk="loopback", caller=ME, body=b"offer")
+        session = self.sip.invite(target, to=Hop(*peer.sip.address), trunk="loopback", caller=ME, body=b"offer")
         self.sip.subscribe(session, self.told_in.send_nowait)
         return session
 
@@ -154,7 +154,7 @@ async def test_the_tap_sees_every_datagram_both_ways(phones: tuple[Phone, Phone]
 async def test_events_before_a_subscription_wait_for_it(phones: tuple[Phone, Phone]) -> None:
     caller, desk = phones
     target = SipUri("sip", "desk", None, *desk.sip.address)
-    session = caller.sip.invite(target, to_address=desk.sip.address, trunk="loopback", caller=ME, body=b"")
+    session = caller.sip.invite(target, to=Hop(*desk.sip.address), trunk="loopback", caller=ME, body=b"")
     desk.sip.answer((await desk.hear(Invited)).session, b"late")
     await desk.hear(Acked)
     caller.sip.subscribe(session, caller.told_in.send_nowait)
@@ -198,7 +198,7 @@ async def test_a_retransmission_leaves_when_the_virtual_clock_says_so(autojump_c
 async def test_a_send_that_cannot_be_is_counted_and_never_raises() -> None:
     udp = UdpSocket("127.0.0.1", 0)
     for host, port in (("no.such.host", 5060), ("127.0.0.1", 0), ("127.0.0.1", 70_000), ("::1", 5060)):
-        udp.send(b"x", Address(host, port))
+        udp.send(b"x", Hop(host, port))
     assert udp.counters["unroutable"] == 4
     udp.close()
     udp.close()

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from callactors.errors import MalformedMessage, UnsafeText
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop
 from callactors.sip.auth import Challenge, Credentials, verify
 from callactors.sip.events import Answered, Failed, Gone, HungUp, Progressed, Reanswered, Reoffered
 from callactors.sip.headers import name_addr, vias
@@ -23,7 +23,7 @@ LOGIN = ("user", "secret")
 
 def dial(script: Script, credentials: tuple[str, str] | None = None) -> tuple[int, Request]:
     session = script.endpoint.invite(
-        TARGET, to_address=PEER, trunk="carrier", caller=ME, body=SDP, credentials=credentials, now=script.now
+        TARGET, to=PEER, trunk="carrier", caller=ME, body=SDP, credentials=credentials, now=script.now
     )
     return session, only(script.collect(), "INVITE")
 
@@ -316,7 +316,7 @@ def test_a_header_that_would_end_its_line_never_leaves() -> None:
     script = Script()
     with pytest.raises(UnsafeText):
         script.endpoint.invite(
-            TARGET, to_address=PEER, trunk="carrier", caller=ME, body=b"", headers=[("X-Note", "a\r\nB: c")], now=0.0
+            TARGET, to=PEER, trunk="carrier", caller=ME, body=b"", headers=[("X-Note", "a\r\nB: c")], now=0.0
         )
     assert (script.collect(), script.endpoint.entries()) == ([], 0)
 
@@ -381,17 +381,17 @@ def test_finish_while_our_own_offer_is_out_sends_bye_and_still_acknowledges() ->
 
 
 def test_ipv6_addresses_are_bracketed_wherever_they_stand() -> None:
-    us, them = Address("::1", 5060), Address("::2", 5070)
-    script = Script(local=us, trunk_of={"::2": "carrier"}.get)
+    us, them = Address("::1", 5060), Hop("::2", 5070)
+    script = Script(local=us, trunk_of=lambda source: {"::2": "carrier"}.get(source.host))
     session = script.endpoint.invite(
-        SipUri("sip", "x", None, "::2", 5070), to_address=them, trunk="carrier", caller=ME, body=b"", now=0.0
+        SipUri("sip", "x", None, "::2", 5070), to=them, trunk="carrier", caller=ME, body=b"", now=0.0
     )
     invite = only(script.collect(), "INVITE")
     assert (str(invite.uri), invite.headers.get("Contact")) == ("sip:x@[::2]:5070", "<sip:callactors@[::1]:5060>")
     script.send(response(invite, 200), them)
     facts = script.endpoint.facts(session)
     assert facts.remote_address == "[::2]:5070"
-    reborn = Script(local=us, trunk_of={"::2": "carrier"}.get)
+    reborn = Script(local=us, trunk_of=lambda source: {"::2": "carrier"}.get(source.host))
     reborn.endpoint.bye_orphan(facts, 9, now=0.0)
     assert methods(reborn.collect()) == ["BYE"]
     assert reborn.outbox[0][1] == them

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callactors.sip.address import Address
+from callactors.sip.address import Address, Hop
 from callactors.sip.endpoint import Endpoint
 from callactors.sip.events import (
     Acked,
@@ -51,7 +51,7 @@ class World:
         self.wire.join(CALLER, self.caller, self._caller_hears)
         self.wire.join(DESK, self.desk, self._desk_hears)
         self.session = self.caller.invite(
-            SipUri("sip", "desk", None, DESK.host), to_address=DESK, trunk="t",
+            SipUri("sip", "desk", None, DESK.host), to=Hop(*DESK), trunk="t",
             caller=name_addr("<sip:a@127.0.0.10>"), body=b"offer", now=0.0,
         )  # fmt: skip
         self.wire.at(caller_leaves, lambda: self.caller.finish(self.session, now=self.wire.now))

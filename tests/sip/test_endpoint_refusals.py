@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callactors.sip.address import Address
+from callactors.sip.address import Hop
 from callactors.sip.core import Core
 from callactors.sip.events import Invited
 from callactors.sip.headers import Headers, vias
 from callactors.sip.message import Response, to_bytes
+from callactors.sip.policy import Policy
 from callactors.testing.sip_script import (
     PEER,
     POOL,
@@ -116,14 +118,16 @@ def test_an_emergency_urn_is_a_call_like_any_other() -> None:
     ("via", "rport", "policy", "expected"),
     [
         ("127.0.0.10:5080", ";rport", "rfc3581", POOL),
-        ("127.0.0.10:5080", "", "rfc3581", Address(POOL.host, 5080)),
-        ("nowhere.example", "", "rfc3581", Address(POOL.host, 5060)),
-        ("127.0.0.10:5080", ";maddr=127.0.0.66", "rfc3581", Address(POOL.host, 5080)),
+        ("127.0.0.10:5080", "", "rfc3581", Hop(POOL.host, 5080)),
+        ("nowhere.example", "", "rfc3581", Hop(POOL.host, 5060)),
+        ("127.0.0.10:5080", ";maddr=127.0.0.66", "rfc3581", Hop(POOL.host, 5080)),
         ("127.0.0.10:5080", "", "source", POOL),
     ],
 )
-def test_responses_never_leave_the_packets_source(via: str, rport: str, policy: str, expected: Address) -> None:
-    script = Script(responses_of=lambda trunk: policy)
+def test_responses_never_leave_the_packets_source(
+    via: str, rport: str, policy: Literal["rfc3581", "source"], expected: Hop
+) -> None:
+    script = Script(policy_of=lambda trunk: Policy(responses=policy))
     script.send(request("INVITE", via=via, branch="z9hG4bKone" + rport, body=SDP), POOL)
     trying, destination = script.outbox[0]
     assert destination == expected
@@ -217,6 +221,6 @@ def test_a_request_without_via_gets_silence() -> None:
 
 
 def test_what_may_not_be_written_is_counted_and_not_sent() -> None:
-    core = Core(local=PEER, node="n:1", random=Random(1), user_agent="x")
+    core = Core(local=PEER.address, node="n:1", random=Random(1), user_agent="x")
     core.put_safely(Response(200, "a\r\nb", Headers()), PEER)
     assert (core.outbox, core.counters["unsafe"], core.node) == ([], 1, "n-1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callactors.sip.address import Address
+from callactors.sip.address import Hop
 from callactors.sip.events import Acked, Cancelled, Gone, HungUp, InfoReceived, Invited, NoAck, Reoffered
 from callactors.sip.message import Request, Response
 from callactors.testing.sip_script import (
@@ -132,14 +132,14 @@ def test_a_cancel_after_the_200_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("source", "expected"), [(POOL, [200, 487]), (OTHER_TRUNK, [481]), (STRANGER, [])])
-def test_only_the_trunk_that_sent_an_invite_can_cancel_it(source: Address, expected: list[int]) -> None:
+def test_only_the_trunk_that_sent_an_invite_can_cancel_it(source: Hop, expected: list[int]) -> None:
     script = Script()
     invited(script)
     assert statuses(script.send(request("CANCEL"), source)) == expected
 
 
 @pytest.mark.parametrize(("source", "expected"), [(POOL, [200]), (OTHER_TRUNK, [481]), (STRANGER, [])])
-def test_a_bye_counts_from_any_address_of_the_trunk_and_no_other(source: Address, expected: list[int]) -> None:
+def test_a_bye_counts_from_any_address_of_the_trunk_and_no_other(source: Hop, expected: list[int]) -> None:
     script = Script()
     _, tag = up(script)
     assert statuses(script.send(request("BYE", branch="z9hG4bKbye", cseq=2, to_tag=tag), source)) == expected
@@ -326,7 +326,7 @@ def test_a_reinvite_moves_the_target_and_requests_follow_it() -> None:
     bye, destination = script.outbox[-1]
     assert isinstance(bye, Request)
     assert str(bye.uri) == "sip:moved@127.0.0.11:7000"
-    assert destination == ("127.0.0.11", 7000)
+    assert destination == Hop("127.0.0.11", 7000)
 
 
 def test_a_contact_outside_the_trunk_yields_to_the_packets_source() -> None:
@@ -349,4 +349,4 @@ def test_loose_and_strict_routes_are_followed() -> None:
         script.send(request("ACK", branch="z9hG4bKack", to_tag=tag_given(script)))
         bye, destination = script.outbox[-1]
         assert isinstance(bye, Request)
-        assert (str(bye.uri), bye.headers.all("Route"), destination) == (uri, routes, ("127.0.0.11", 5062))
+        assert (str(bye.uri), bye.headers.all("Route"), destination) == (uri, routes, Hop("127.0.0.11", 5062))

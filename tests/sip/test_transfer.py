@@ -19,7 +19,7 @@ def up(script: Script) -> tuple[int, str, str]:
     caller = name_addr("<sip:me@127.0.0.1>")
     login = ("user", "secret")
     session = script.endpoint.invite(
-        target, to_address=PEER, trunk="carrier", caller=caller, body=SDP, credentials=login, now=0.0
+        target, to=PEER, trunk="carrier", caller=caller, body=SDP, credentials=login, now=0.0
     )
     script.send(response(sent(script), 200))
     facts = script.endpoint.facts(session)

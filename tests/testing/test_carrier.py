@@ -14,7 +14,7 @@ import trio
 from callactors.audio import g711
 from callactors.audio.tone import sine
 from callactors.routing.trunk import Target
-from callactors.sip.address import Address
+from callactors.sip.address import Hop
 from callactors.testing import ears
 from callactors.testing.calls import PITCHES, House, Mind, agent_says, open_house
 from callactors.testing.carrier import MEDIA, NASTY, POOL, carrier
@@ -166,9 +166,9 @@ async def test_a_pool_sends_without_rport_from_a_port_it_does_not_listen_on() ->
     wire, peer = PoolWire(POOL), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     peer.bind(("127.0.0.1", 0))
     via = f"Via: SIP/2.0/UDP {wire.address};branch=z9hG4bKx;rport\r\n"
-    wire.send(f"OPTIONS sip:a SIP/2.0\r\n{via}To: <sip:a>\r\n\r\n".encode(), Address(*peer.getsockname()))
+    wire.send(f"OPTIONS sip:a SIP/2.0\r\n{via}To: <sip:a>\r\n\r\n".encode(), Hop(*peer.getsockname()))
     data, source = peer.recvfrom(2000)
-    wire.send(f"BYE sip:a SIP/2.0\r\n{via}To: <sip:a>;tag=1\r\n\r\n".encode(), Address(*peer.getsockname()))
+    wire.send(f"BYE sip:a SIP/2.0\r\n{via}To: <sip:a>;tag=1\r\n\r\n".encode(), Hop(*peer.getsockname()))
     _, wandered = peer.recvfrom(2000)
     peer.close()
     wire.close()
