@@ -32,7 +32,10 @@ class LegMessage(Message, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class CallRinging(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    """A leg we placed rings; with `early_media` it can be heard already."""
+
     early_media: bool
+    status: int = 180
 
 
 class CallAnswered(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
@@ -56,6 +59,18 @@ class DialogMoved(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
     """A re-INVITE or UPDATE came: the dialog as it is after our answer, for the record."""
 
     facts: DialogFacts
+
+
+class LegReferred(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    """The peer asks us to dial `uri` (RFC 3515), in place of the dialog `replaces` names where there is one.
+
+    Answered by the leg's `respond_refer`, then reported on by its `notify`.
+    """
+
+    request_id: int
+    uri: str
+    replaces: str | None = None
+    referred_by: str | None = None
 
 
 class LegEnded(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):

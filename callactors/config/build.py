@@ -16,7 +16,7 @@ import msgspec
 
 from callactors.config.problems import MOST, Problems, below, did_you_mean, quoted
 from callactors.config.tree import Broken, Listing, Node, Scalar, Table
-from callactors.config.values import READERS, Name, Unreadable
+from callactors.config.values import READERS, Name, Unreadable, Uri
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -78,6 +78,8 @@ class Builder:
     # -- collections ---------------------------------------------------------------------------------------------
 
     def items(self, node: Node, kind: Any, path: str) -> object:  # Any: as in build
+        if isinstance(node, Scalar) and kind is Uri:
+            node = Listing((node,), node.line)
         if not isinstance(node, Listing):
             shown = f": [{node.shown}]" if isinstance(node, Scalar) and len(node.shown) < 40 else ""
             return self.wrong(node, path, f"a list is meant, not a {_shape(node)}", f"write a list{shown}")

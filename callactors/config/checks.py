@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from callactors.config.config import Config
 from callactors.config.problems import did_you_mean, quoted
-from callactors.config.schema import RealtimeModel, TrunkSettings
+from callactors.config.schema import RealtimeModel
+from callactors.config.trunk_schema import TrunkSettings
 from callactors.config.values import Unreadable
 from callactors.config.values import name as read_name
 from callactors.errors import ConfigError

@@ -11,20 +11,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from callactors.config.values import FileName, Host, Name, Number, PortRange, Seconds, Secret, Uri
+from callactors.config.section import Amount, Positive, Section
+from callactors.config.trunk_schema import Emergency, Hours, Outbound, Route, TrunkSettings
+from callactors.config.values import Host, Name, Number, PortRange, Seconds, Secret, Uri
 from callactors.routing.number import Number as NumberEntry
-from callactors.routing.trunk import Network
 from callactors.sip.address import Address
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-Amount = Annotated[float, msgspec.Meta(ge=0)]
 Status = Annotated[int, msgspec.Meta(ge=400, le=699)]
-Codec = Literal["pcmu", "pcma", "opus", "g722"]
 RecordingMode = Literal["off", "on_demand", "consent", "always"]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """A mapping of the file."""
 
 
 class SipListener(Section, frozen=True, kw_only=True):
@@ -35,6 +29,7 @@ class SipListener(Section, frozen=True, kw_only=True):
     tls: Address | None = None
     cert: str | None = None
     key: str | None = None
+    ca: str | None = None  # PEM: client certificates are asked for, and must lead to these
 
     @property
     def address(self) -> Address:
@@ -60,48 +55,6 @@ class Listen(Section, frozen=True, kw_only=True):
     def advertised(self) -> str:
         """The host peers are told."""
         return self.advertise or self.udp.host
-
-
-class Auth(Section, frozen=True, kw_only=True):
-    user: str
-    password: Secret
-
-
-class TrunkSettings(Section, frozen=True, kw_only=True):
-    """A trunk as the file has it; `Config.trunk(name)` is what the call path uses."""
-
-    profile: Literal["generic", "twilio", "telnyx", "bandwidth", "pbx"] = "generic"
-    sources: tuple[Network, ...] = msgspec.field(name="from")
-    media_from: tuple[Network, ...] | None = None  # None: the same as `from`
-    to: Uri | None = None
-    auth: Auth | None = None
-    codecs: tuple[Codec, ...] = ("pcmu", "pcma")
-    dtmf: Literal["rfc4733", "info", "inband"] = "rfc4733"
-    srtp: Literal["off", "prefer", "require"] = "off"
-    responses: Literal["rfc3581", "source"] = "rfc3581"
-    refer: bool = True
-    country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
-    channels: Positive | None = None
-    cps: Amount | None = None
-    caller_ids: tuple[Number, ...] = ()
-
-
-class Try(Section, frozen=True, kw_only=True):
-    trunk: Name
-    weight: Positive = 1
-
-
-class Route(Section, frozen=True, kw_only=True):
-    """`to` is a prefix; the outer list of `tries` is priority, the inner one is shared by weight."""
-
-    to: str
-    tries: tuple[tuple[Try, ...], ...]
-    rate: Amount | None = None  # USD a minute
-
-
-class Emergency(Section, frozen=True, kw_only=True):
-    trunk: Name
-    location: FileName | None = None
 
 
 class Entry(Section, frozen=True, kw_only=True):
@@ -200,7 +153,7 @@ class Recording(Section, frozen=True, kw_only=True):
 class Allow(Section, frozen=True, kw_only=True):
     """What scenarios may name and never spell: commands to run, hosts to fetch from."""
 
-    commands: dict[str, tuple[str, ...]] = {}
+    commands: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     hosts: tuple[str, ...] = ()
 
 
@@ -214,8 +167,10 @@ class Settings(Section, frozen=True, kw_only=True):
     numbers: tuple[NumberEntry, ...]
     routes: tuple[Route, ...] = ()
     permit: tuple[str, ...] = ()
+    outbound: Outbound = Outbound()
+    hours: dict[str, Hours] = msgspec.field(default_factory=dict)
     emergency: Emergency | None = None
-    directory: dict[str, Entry] = {}
+    directory: dict[str, Entry] = msgspec.field(default_factory=dict)
     models: dict[str, Model] = msgspec.field(default_factory=lambda: {"offline": EmbeddedModel()})
     answer: Answer = Answer()
     timers: Timers = Timers()

@@ -11,7 +11,8 @@ import attrs
 import msgspec
 
 from callactors.config.problems import Marks
-from callactors.config.schema import RecordingMode, Section
+from callactors.config.schema import RecordingMode
+from callactors.config.section import Section
 from callactors.config.values import FileName, Name, Seconds, seconds
 
 Digit = Annotated[str, msgspec.Meta(pattern=r"^[0-9*#]$")]

@@ -19,7 +19,7 @@ from callactors.commands.run import start
 from callactors.commands.serving import serving
 from callactors.config import Config, override
 from callactors.config.config import replace
-from callactors.config.schema import TrunkSettings
+from callactors.config.trunk_schema import TrunkSettings
 from callactors.errors import CallactorsError
 from callactors.net.udp import UdpSocket
 from callactors.sip.address import Address, Hop
