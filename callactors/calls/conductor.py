@@ -39,13 +39,13 @@ from callactors.actors.messages import (
     ToolRequested,
     ToolSlow,
     TransferEnded,
-    TransferRequested,
     TransferTried,
     TurnEnded,
 )
 from callactors.calls.patience import Patience
 from callactors.calls.playbook import Playbook, Specialist
 from callactors.calls.record import CallRecord
+from callactors.calls.transfers import Transfers
 from callactors.calls.voice import Voice
 from callactors.routing.cause import Cause
 from callactors.scenario.schema import Phrases
@@ -84,10 +84,11 @@ class Conductor:
     _spoke_next: trio.Event = attrs.field(factory=trio.Event)
     _phrases_said: int = 0
     _winding_down: bool = False
-    _transferring: bool = False
-    _transfer_asked: ToolRequested | None = None  # by the model, and not answered yet
-    _transfer_tried: TransferTried | None = None  # its outcome is not known yet
     _held: bool = False
+    transfers: Transfers = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.transfers = Transfers(self.record, self.to_handoff, self.patience, self.tell)
 
     @property
     def phrases(self) -> Phrases:
@@ -296,18 +297,8 @@ class Conductor:
         self._finish_own(request, f"{name} carries on.", failed=False)
 
     def _transfer(self, target: str, request: ToolRequested | None) -> None:
-        if self._transferring:
-            if request is not None:
-                self._finish_own(request, "the caller is being put through already", failed=True)
-            return
-        self._transferring, self._transfer_asked = True, request
-        self.patience.busy()
-        self.tell("transfer", target=target)
-        request_id = request.tool_request_id if request else "digit"
-        session = request.session if request else None
-        self.to_handoff.offer(
-            TransferRequested(at=trio.current_time(), tool_request_id=request_id, target=target, session=session)
-        )
+        if not self.transfers.begin(target, request) and request is not None:
+            self._finish_own(request, "the caller is being put through already", failed=True)
 
     def _finish_own(self, request: ToolRequested, output: str, *, failed: bool, tell_model: bool = True) -> None:
         finished = ToolFinished(
@@ -323,10 +314,7 @@ class Conductor:
 
     def _tool_finished(self, finished: ToolFinished) -> None:
         self.patience.agent_ended(finished.at)
-        asked = self._transfer_asked
-        if asked is not None and asked.tool_request_id == finished.tool_request_id:
-            self._transferring = False
-            self._transfer_answered("failed", finished.output)
+        self.transfers.finished(finished)
         if finished.session == self.session:
             self._to_model(finished)
 
@@ -343,7 +331,7 @@ class Conductor:
 
     def _hush(self) -> None:
         """Whoever asks for a person by key need not hear the agent out; what announces the transfer they do."""
-        if not self._transferring:
+        if not self.transfers.under_way:
             for utterance in self.voice.hush():
                 self._release(utterance, 0)
 
@@ -356,31 +344,16 @@ class Conductor:
         return True
 
     def _tried(self, tried: TransferTried) -> CallEnded | None:
-        self.record.transfer(tried)
-        self._transfer_tried = tried if tried.outcome is None else None
-        if tried.outcome is None:
-            return None
-        self._transferring = False
-        self.tell("transfer_ended", target=tried.target, outcome=tried.outcome, sip_code=tried.sip_code)
-        if tried.outcome in ("completed", "presumed"):
-            self._transfer_answered("finished", tried.outcome)
-            return self.ended(Cause.TRANSFERRED, "us" if tried.outcome == "completed" else "far_end")
-        self.patience.agent_ended(tried.at)
-        if self.model_gone:
+        ended = self.transfers.tried(tried)
+        if ended is not None:
+            return self.ended(ended.cause, ended.by)
+        if tried.outcome is not None and self.model_gone:
             self.wind_down(Cause.MODEL_DOWN, self.phrases.goodbye)
         return None
 
-    def _transfer_answered(self, state: str, output: str) -> None:
-        """The record's word on the model's request for a transfer, once."""
-        asked, self._transfer_asked = self._transfer_asked, None
-        if asked is not None:
-            self.record.tool_done(asked.session, asked.tool_request_id, state, output)
-
     def over(self) -> None:
         """The call has ended: what was still asked for will not be answered."""
-        if self._transfer_tried is not None:
-            self.record.transfer(msgspec.structs.replace(self._transfer_tried, outcome="failed"))
-        self._transfer_answered("failed", "the call ended first")
+        self.transfers.over()
 
     def _hold(self, message: HeldByPeer) -> None:
         self._held = message.held
@@ -393,7 +366,7 @@ class Conductor:
 
     def patience_ended(self) -> None:
         """Nobody has spoken for as long as the scenario allows; a caller being put through or on hold need not."""
-        if self._transferring or self._held:
+        if self.transfers.under_way or self._held:
             return self.patience.busy()
         step = self.patience.expire()
         if step == "ask":
