@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import attrs
 import trio
@@ -32,6 +33,7 @@ from callactors.actors.tool_executor import ToolExecutor, ToolRun
 from callactors.actors.transcoder import Transcoder
 from callactors.calls.conductor import Conductor
 from callactors.calls.contain import contain
+from callactors.calls.line import Line
 from callactors.calls.models import ModelLine, Wiring
 from callactors.calls.patience import Patience
 from callactors.calls.playbook import Playbook
@@ -80,7 +82,7 @@ class Call:
     caller: str
     playbook: Playbook
     language: str
-    leg: SipLeg
+    line: Line
     boxes: Mailboxes
     record: CallRecord
     terms: Terms
@@ -88,14 +90,15 @@ class Call:
     conductor: Conductor = attrs.field(init=False)
     decided: CallEnded | None = attrs.field(default=None, init=False)  # how it ends, once that is known
     nursery: trio.Nursery | None = attrs.field(default=None, init=False)  # while it lives
+    scopes: dict[int, trio.Nursery] = attrs.field(factory=dict, init=False)  # of the legs that run, by their number
 
     def __attrs_post_init__(self) -> None:
         self.conductor = Conductor(
             caller=self.caller,
             language=self.language,
             playbook=self.playbook,
-            leg=self.leg,
-            voice=Voice(self.terms.cached, lambda: self.leg.format, self.boxes.voice),
+            leg=self.line,
+            voice=Voice(self.terms.cached, lambda: self.line.format, self.boxes.voice),
             record=self.record,
             desk=self.boxes.desk,
             to_tools=self.boxes.tools,
@@ -124,14 +127,16 @@ class Call:
                 self.nursery = call
                 await self._start(call)
                 async for message in self.boxes.desk:
+                    if not self.line.concerns(message):
+                        continue
                     self.decided = self.conductor.decide(message)
                     if self.decided is not None:
-                        self.leg.hang_up(self.decided.cause)  # now: a cancelled leg only knows that its desk closed
+                        self.line.hang_up(self.decided.cause)  # now: a cancelled leg only knows that its desk closed
                         break
                 call.cancel_scope.cancel()
         finally:
             self.nursery = None
-            self.leg.hang_up(self._ended().cause)
+            self.line.hang_up(self._ended().cause)
             self.conductor.over()
         return self._ended()
 
@@ -144,8 +149,9 @@ class Call:
 
     async def _start(self, call: trio.Nursery) -> None:
         boxes = self.boxes
-        await call.start(self._leg_scope)
-        call.start_soon(Transcoder(self.leg, boxes.from_leg, boxes.to_model, boxes.voice, boxes.desk).run)
+        if self.line.current is not None:
+            await self.run_leg(self.line.current)
+        call.start_soon(Transcoder(self.line, boxes.from_leg, boxes.to_model, boxes.voice, boxes.desk).run)
         call.start_soon(self._handoff().run)
         call.start_soon(self._executor().run)
         if self.recorder is not None:
@@ -156,7 +162,7 @@ class Call:
     def _handoff(self) -> Handoff:
         phrases = self.conductor.phrases
         return Handoff(
-            leg=self.leg,
+            leg=self.line,
             targets=self.playbook.targets,
             phrases=HandoffPhrases(announce=phrases.transfer, back=phrases.back),
             mailbox=self.boxes.handoff,
@@ -186,40 +192,67 @@ class Call:
 
     # -- the leg -------------------------------------------------------------------------------------------------
 
-    async def _leg_scope(self, task_status: trio.TaskStatus[None]) -> None:
-        """A leg that crashes is a LegEnded."""
+    async def run_leg(self, leg: SipLeg) -> None:
+        """Run a leg in a scope of its own until it has ended; returns once it runs. The call must be living."""
+        assert self.nursery is not None, "a leg needs a call that lives"
+        await self.nursery.start(self._leg_scope, leg)
 
-        async def leg() -> LegEnded | None:
-            await self.leg.run(task_status)
+    async def replace_leg(self, leg: SipLeg, cause: Cause = Cause.TRANSFERRED) -> None:
+        """Speak on this leg from now on; the one it replaces hangs up with `cause`, its scope ends with it."""
+        if leg.number not in self.scopes:
+            await self.run_leg(leg)
+        old = self.line.adopt(leg)
+        if old is not None and old is not leg:
+            self.drop_leg(old, cause)
+
+    def drop_leg(self, leg: SipLeg, cause: Cause) -> None:
+        """Hang up a leg and cancel its scope. Its dialog's end is the endpoint's; nothing of it is heard any more."""
+        leg.hang_up(cause)
+        scope = self.scopes.get(leg.number)
+        if scope is not None:
+            scope.cancel_scope.cancel()
+
+    async def _leg_scope(self, leg: SipLeg, task_status: trio.TaskStatus[None]) -> None:
+        """The nursery of one leg. A leg that crashes is a LegEnded; one that is dropped ends in silence."""
+
+        async def live() -> LegEnded | None:
+            async with trio.open_nursery() as scope:
+                self.scopes[leg.number] = scope
+                await leg.run(task_status)
             return None
 
-        crashed = await contain("leg", leg, self._leg_crashed)
+        try:
+            crashed = await contain("leg", live, partial(self._leg_crashed, leg))
+        finally:
+            self.scopes.pop(leg.number, None)
         if crashed is not None:
-            await self.boxes.desk.send(crashed)
+            await leg.events.send(crashed)
 
-    def _leg_crashed(self, error: Exception) -> LegEnded:
+    def _leg_crashed(self, leg: SipLeg, error: Exception) -> LegEnded:
         self.record.event("leg_crashed", error=repr(error)[:500])
-        return LegEnded(at=trio.current_time(), leg=self.leg.number, cause=Cause.CRASH, by="us")
+        return LegEnded(at=trio.current_time(), leg=leg.number, cause=Cause.CRASH, by="us")
 
     async def _answer(self) -> None:
         """200 when a model is ready (or at once) and the row is durable; the `otherwise` code after `within`."""
-        policy = self.terms.answer
+        policy, leg = self.terms.answer, self.line.current
+        if leg is None:
+            return await trio.lowlevel.checkpoint()
         if policy.when == "model_ready":
             with trio.move_on_after(policy.within):
                 await self.conductor.ready.wait()
             if self.conductor.model_gone or not self.conductor.ready.is_set():
                 return await self._refuse(policy.otherwise, Cause.MODEL_DOWN)
         try:
-            await self.record.answering(self.leg.trunk.name, self.leg.facts)
+            await self.record.answering(leg.trunk.name, leg.facts)
         except LedgerBroken as error:
             log().error("ledger.broken", call=self.id, error=str(error))
             return await self._refuse(503, Cause.OVERLOAD)
-        await self.leg.answer()
+        await leg.answer()
 
     async def _refuse(self, code: int, cause: Cause) -> None:
-        await self.leg.reject(code, "", retry_after=5 if code == 503 else None)
+        await self.line.reject(code, "", retry_after=5 if code == 503 else None)
         refused = LegEnded(
-            at=trio.current_time(), leg=self.leg.number, cause=cause, sip_code=code, q850=q850(cause), by="us"
+            at=trio.current_time(), leg=self.line.number, cause=cause, sip_code=code, q850=q850(cause), by="us"
         )
         await self.boxes.desk.send(refused)
 
@@ -253,7 +286,7 @@ class Call:
         mailbox: Mailbox[Message] = Mailbox(DESK)
         boxes = self.boxes
         wiring = Wiring(number, boxes.to_model, mailbox, boxes.voice, boxes.desk)
-        format_ = line.format_for(self.leg.format)
+        format_ = line.format_for(self.line.format)
         session = line.session(wiring, format_, self.conductor.specialist, self.language, replay)
         self.conductor.session_opened(number, mailbox)
 

@@ -21,6 +21,7 @@ from callactors.actors.recorder import Recorder
 from callactors.actors.sip_leg import SipLeg
 from callactors.calls.call import Call, Mailboxes, Terms
 from callactors.calls.contain import contain, contain_now, where
+from callactors.calls.line import Line
 from callactors.calls.models import ModelLine
 from callactors.calls.playbook import Playbook
 from callactors.calls.record import CallRecord
@@ -164,7 +165,7 @@ class Switchboard:
             caller=offered.caller,
             playbook=playbook,
             language=number.language or playbook.scenario.language,
-            leg=leg,
+            line=Line(boxes.desk, leg),
             boxes=boxes,
             record=record,
             terms=self._terms(name, lines),
@@ -260,14 +261,15 @@ class Switchboard:
             self._emptied.set()
         if call.recorder is not None and call.recorder.failed:
             call.record.event("recording_failed", error=call.recorder.failed)
-        for quality in call.leg.quality:
-            call.record.quality(call.leg.number, quality)
+        for leg in call.line.legs:
+            for quality in leg.quality:
+                call.record.quality(leg.number, quality)
         last = call.conductor.leg_ended
-        code = last.sip_code if last is not None and last.sip_code is not None else call.leg.status
+        code = last.sip_code if last is not None and last.sip_code is not None else call.line.status
         call.record.closed(
             ended.cause,
             ended.by,
-            answered=call.leg.status == 200,
+            answered=call.line.status == 200,
             sip_code=code,
             q850=last.q850 if last is not None else None,
         )

@@ -115,7 +115,8 @@ async def test_a_trunk_without_refer_is_never_referred_and_the_caller_is_back(
     autojump_clock: object, tmp_path: Path
 ) -> None:
     async with talking(tmp_path, more="") as talk:
-        leg = next(iter(talk.house.switchboard.calls.values())).leg
+        leg = next(iter(talk.house.switchboard.calls.values())).line.current
+        assert leg is not None
         leg.trunk = attrs.evolve(leg.trunk, refer=False)
         assert "not taken: failed" in await talk.asks("transfer_to_human", target="front_desk")
         await talk.caller.hears("greeting", "transfer", "back")
@@ -181,7 +182,8 @@ async def test_an_offer_the_caller_left_to_us_is_settled_by_its_ack(autojump_clo
         body = bytes(talk.caller.offer()).replace(
             str(talk.caller.stream.address.port).encode(), str(moved.address.port).encode()
         )
-        leg = next(iter(talk.house.switchboard.calls.values())).leg
+        leg = next(iter(talk.house.switchboard.calls.values())).line.current
+        assert leg is not None
         shout(talk.inside("INVITE"), talk.house.endpoint.address)
         await trio.sleep(0.1)
         before = leg.agreement.remote
