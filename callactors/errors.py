@@ -11,6 +11,7 @@
     |   +-- MalformedMessage       SIP we cannot read; `status` is what to answer (400, 413, 416, 505, ...)
     |   +-- MalformedDescription   SDP we cannot read
     |   +-- NoCommonFormat         an offer without a codec of ours: 488
+    |   +-- BadIdentity            a STIR/SHAKEN identity we cannot believe; `status` is what to answer (RFC 8224)
     |   +-- MalformedPacket        RTP or RTCP we cannot read
     |   +-- MalformedEvent         a Realtime event we cannot read
     |   +-- ModelFailed            the model refused, vanished, or reported a fatal error
@@ -74,6 +75,14 @@ class NoCommonFormat(Theirs):
     """An offer with no audio format of ours (RFC 3264 section 6): 488."""
 
     record = "bad_offer"
+
+
+class BadIdentity(Theirs):
+    """An Identity that is absent (428), stale (403), of another kind (437), out of reach (436) or invalid (438)."""
+
+    def __init__(self, status: int, problem: str) -> None:
+        self.status, self.problem = status, problem
+        super().__init__(f"{status}: {problem}")
 
 
 class MalformedPacket(Theirs):

@@ -24,6 +24,7 @@ from callactors.sip.uri import Uri, parse_uri
 
 ALGORITHMS = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}  # RFC 8760, strongest first
 OFFERED = ("SHA-256", "MD5")  # what a server lists, each in a header of its own
+PREFERRED = ("SHA-256", "SHA-512-256", "MD5")  # the order it lists them in: what most clients know first
 
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 
