@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import typer
 
 from callactors import __version__
+from callactors.commands.bench import app as bench
 from callactors.commands.calls import app as calls
 from callactors.commands.check import check
 from callactors.commands.demo import demo
@@ -40,6 +41,7 @@ app.command()(check)
 app.add_typer(calls, name="calls")
 app.command()(realtime)
 app.command()(doctor)
+app.add_typer(bench, name="bench")
 
 
 @app.callback(invoke_without_command=True)
