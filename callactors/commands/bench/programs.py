@@ -97,7 +97,8 @@ async def _answers(address: Address) -> None:
         port = ours.getsockname()[1]
         asked = (
             f"OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP {HOST}:{port};branch=z9hG4bKbench\r\n"
-            f"Max-Forwards: 9\r\nFrom: <sip:bench@{HOST}>;tag=b\r\nTo: <sip:{address}>\r\nCall-ID: bench\r\nCSeq: 1 OPTIONS\r\n\r\n"
+            f"Max-Forwards: 9\r\nFrom: <sip:bench@{HOST}>;tag=b\r\nTo: <sip:{address}>\r\n"
+            "Call-ID: bench\r\nCSeq: 1 OPTIONS\r\n\r\n"
         )
         while True:
             await ours.sendto(asked.encode(), address)
