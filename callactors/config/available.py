@@ -18,7 +18,6 @@ def check(config: Config) -> Iterator[NotAvailable]:
     """A NotAvailable for each value that is not built yet."""
     yield from _listen(config)
     yield from _trunks(config)
-    yield from _numbers(config)
     yield from _limits(config)
     yield from _recording(config)
     if not config.stores.url.startswith("sqlite:///"):
@@ -39,17 +38,11 @@ def _trunks(config: Config) -> Iterator[NotAvailable]:
         path = f"trunks.{name}"
         if trunk.srtp != "off":
             yield config.marks.not_available(f"{path}.srtp", trunk.srtp, "use off")
-        if trunk.dtmf != "rfc4733":
-            yield config.marks.not_available(f"{path}.dtmf", trunk.dtmf, "use rfc4733")
+        if trunk.dtmf == "inband":
+            yield config.marks.not_available(f"{path}.dtmf", trunk.dtmf, "use rfc4733 or info")
         for index, codec in enumerate(trunk.codecs):
             if codec not in CODECS:
                 yield config.marks.not_available(f"{path}.codecs[{index}]", codec, f"use {' or '.join(CODECS)}")
-
-
-def _numbers(config: Config) -> Iterator[NotAvailable]:
-    for index, entry in enumerate(config.numbers):
-        if entry.when != "always":
-            yield config.marks.not_available(f"numbers[{index}].when", entry.when, "use always")
 
 
 def _limits(config: Config) -> Iterator[NotAvailable]:

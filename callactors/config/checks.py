@@ -9,17 +9,14 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 
+from callactors.config import numbers
 from callactors.config.config import Config
 from callactors.config.problems import did_you_mean, quoted
 from callactors.config.schema import RealtimeModel
-from callactors.config.trunk_schema import TrunkSettings
-from callactors.config.values import Unreadable
-from callactors.config.values import name as read_name
+from callactors.config.trunk_schema import LOOPBACK, TrunkSettings
 from callactors.errors import ConfigError
-from callactors.routing import number
 from callactors.routing.trunk import Network
 
-LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 LOOPBACK_6 = ipaddress.ip_network("::1/128")
 
 
@@ -31,11 +28,6 @@ def check(config: Config) -> Iterator[ConfigError]:
     yield from _named_trunks(config)
     yield from _directory(config)
     yield from _models(config)
-
-
-def is_loopback(trunk: TrunkSettings) -> bool:
-    """Whether every `from` of the trunk lies in 127.0.0.0/8."""
-    return all(net.version == 4 and net.subnet_of(LOOPBACK) for net in trunk.sources)
 
 
 def _listen(config: Config) -> Iterator[ConfigError]:
@@ -73,7 +65,7 @@ def _trunks(config: Config) -> Iterator[ConfigError]:
 
 
 def _media(config: Config, name: str, trunk: TrunkSettings) -> Iterator[ConfigError]:
-    if is_loopback(trunk):
+    if trunk.is_loopback:
         return
     key, networks = ("from", trunk.sources) if trunk.media_from is None else ("media_from", trunk.media_from)
     for index, network in enumerate(networks):
@@ -84,26 +76,9 @@ def _media(config: Config, name: str, trunk: TrunkSettings) -> Iterator[ConfigEr
 
 
 def _numbers(config: Config) -> Iterator[ConfigError]:
-    seen: dict[tuple[str, str], int] = {}
     for index, entry in enumerate(config.numbers):
-        path = f"numbers[{index}]"
-        trunk = config.trunks.get(entry.trunk)
-        if trunk is None:
-            yield _no_such(config, f"{path}.trunk", "trunk", entry.trunk, config.trunks)
-        elif entry.match == number.ANY and not is_loopback(trunk):
-            remedy = "name the numbers; * is for trunks whose every `from` lies in 127.0.0.0/8"
-            yield config.marks.error(f"{path}.match", '"*" would answer anything a carrier sends', remedy)
-        if entry.match != number.ANY and not re.fullmatch(r"\+?[0-9A-Za-z._-]{1,64}", number.plain(entry.match)):
-            yield config.marks.error(
-                f"{path}.match", f"{quoted(entry.match)} is not a number", 'as "+13125550100" or "*"'
-            )
-        try:
-            read_name(entry.scenario)
-        except Unreadable as error:
-            yield config.marks.error(f"{path}.scenario", f"{quoted(entry.scenario)} {error.problem}", error.remedy)
-        first = seen.setdefault((entry.trunk, number.plain(entry.match)), index)
-        if first != index:
-            yield config.marks.error(path, f"is never reached: numbers[{first}] matches first", "")
+        yield from numbers.entry(config, index, entry)
+    yield from numbers.hidden(config)
 
 
 def _named_trunks(config: Config) -> Iterator[ConfigError]:

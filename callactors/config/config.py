@@ -13,6 +13,11 @@ from callactors.routing import number
 from callactors.routing.trunk import Target, Trunk
 from callactors.sip.policy import Policy
 
+_AS_WRITTEN = (
+    "codecs", "responses", "to", "dtmf", "srtp", "early_media", "hold", "refer", "refers", "country", "channels", "cps",
+    "caller_ids", "privacy",
+)  # fmt: skip
+
 
 class Config(Settings, frozen=True, kw_only=True):
     """Every section of the file as a field, and where it came from.
@@ -52,24 +57,34 @@ class Config(Settings, frozen=True, kw_only=True):
             name=name,
             sources=settings.sources,
             media_sources=settings.sources if settings.media_from is None else settings.media_from,
-            codecs=settings.codecs,
-            responses=settings.responses,
-            refer=settings.refer,
+            **{word: getattr(settings, word) for word in _AS_WRITTEN},
         )
 
     def policy(self, trunk: str) -> Policy:
         """How a trunk's SIP is spoken. The peer of an orphan may be of no trunk any more, and still speak."""
         settings = self.trunks.get(trunk)
-        return Policy() if settings is None else Policy(responses=settings.responses)
+        if settings is None:
+            return Policy()
+        timer = settings.session_timer
+        return Policy(
+            responses=settings.responses,
+            reliable=settings.reliable,
+            session_expires=int(timer.expires) if timer else None,
+            min_se=int(timer.min_se) if timer else Policy().min_se,
+        )
 
     def target(self, name: str) -> Target:
         """A name of `directory` as something to dial; its trunk is "" when the entry names none. Raises KeyError."""
         entry = self.directory[name]
         return Target(name, entry.uri, entry.trunk or "")
 
+    def plan(self) -> number.Plan:
+        """`numbers`, indexed: made once, asked for every call."""
+        return number.Plan.of(self.numbers, {name: trunk.country for name, trunk in self.trunks.items()})
+
     def number_for(self, called: str, trunk: str) -> number.Number | None:
-        """The entry of `numbers` that serves this call; None is 404, no_route."""
-        return number.find(self.numbers, called, trunk)
+        """The entry of `numbers` that serves this call, whatever the hour; None is 404, no_route."""
+        return self.plan().find(called, trunk)
 
 
 def from_settings(settings: Settings, marks: Marks) -> Config:

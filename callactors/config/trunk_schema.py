@@ -5,6 +5,7 @@ A new carrier is a few lines here. What a profile (twilio, telnyx ...) fills in 
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from callactors.routing.trunk import Network
 Codec = Literal["pcmu", "pcma", "opus", "g722"]
 Algorithm = Literal["SHA-256", "SHA-512-256", "MD5"]
 Country = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
+LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 
 
 class Auth(Section, frozen=True, kw_only=True):
@@ -109,6 +111,11 @@ class TrunkSettings(Section, frozen=True, kw_only=True):
     cps: Amount | None = None
     caller_ids: tuple[Number, ...] = ()
     privacy: bool = True  # a caller who asks for privacy is recorded as anonymous
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it has a `from`, and every one lies in 127.0.0.0/8: such a trunk is this machine."""
+        return bool(self.sources) and all(net.version == 4 and net.subnet_of(LOOPBACK) for net in self.sources)
 
 
 class Try(Section, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ RFC-wise a trunk is a peer known by its source addresses. Only a packet's source
 from __future__ import annotations
 
 import ipaddress
+from typing import Literal
 
 import attrs
 import msgspec
@@ -30,7 +31,18 @@ class Trunk:
     media_sources: tuple[Network, ...]  # `media_from`
     codecs: tuple[str, ...] = ("pcmu", "pcma")
     responses: str = "rfc3581"  # or "source"
+    to: tuple[str, ...] = ()  # URIs; several share its calls
+    dtmf: Literal["rfc4733", "info", "inband"] = "rfc4733"
+    srtp: Literal["off", "prefer", "require"] = "off"
+    early_media: bool = False
+    hold: Literal["silence", "music"] = "silence"
     refer: bool = True
+    refers: Literal["never", "directory", "permitted"] = "never"  # whom it may REFER us to
+    country: str | None = None  # how it dials: ISO 3166 alpha-2
+    channels: int | None = None
+    cps: float | None = None
+    caller_ids: tuple[str, ...] = ()
+    privacy: bool = True
 
     def takes_media_from(self, host: str) -> bool:
         """Whether RTP may come from and go to this address."""

@@ -96,7 +96,7 @@ def test_each_part_that_does_not_fit_is_told_by_its_path(more: str, path: str) -
         ("{from: []}", "trunks.acme.from"),
         ("{from: [10.0.0.1], codecs: []}", "trunks.acme.codecs"),
         ("{from: 10.0.0.1}", "trunks.acme.from"),
-        ("{from: [10.0.0.1], dtmf: info}", "trunks.acme.dtmf"),
+        ("{from: [10.0.0.1], dtmf: inband}", "trunks.acme.dtmf"),
         ("{from: [10.0.0.1], refer: maybe}", "trunks.acme.refer"),
         ("{from: [10.0.0.1], country: usa}", "trunks.acme.country"),
         ("{from: [10.0.0.1], cps: -1}", "trunks.acme.cps"),
@@ -119,9 +119,9 @@ def test_what_is_no_number_is_told(number: str) -> None:
     assert problem(number=number).startswith("f.yaml:5: numbers[0].match: ")
 
 
-def test_opening_hours_are_not_built_yet() -> None:
-    more = "  - {match: '1', trunk: acme, scenario: s, when: 'mon-fri 9:00-17:00'}\n"
-    assert problem(more=more).endswith('"mon-fri 9:00-17:00" is not available in this version; use always')
+def test_hours_that_nobody_defined_are_told() -> None:
+    more = "  - {match: '1', trunk: acme, scenario: s, when: not ofice}\nhours: {office: {zone: UTC, open: [mon]}}\n"
+    assert problem(more=more) == 'f.yaml:6: numbers[1].when: there are no hours "ofice"; did you mean office?'
 
 
 def test_a_network_belongs_to_one_trunk() -> None:

@@ -125,10 +125,9 @@ def test_what_is_not_built_is_refused_and_can_be_told_from_what_is_wrong(more: s
 
 
 def test_every_problem_is_told_in_one_pass_in_the_order_of_lines() -> None:
-    text = "version: 2\ntrunks: {a: {from: [x]}}\nnumbers: [{trunk: a}]\nnonsense: 1\n"
-    assert [line.split(": ")[0] for line in problems(text)] == ["f.yaml:1", "f.yaml:2"] + ["f.yaml:3"] * 2 + [
-        "f.yaml:4"
-    ]
+    text = "version: 2\ntrunks: {a: {from: [x]}}\nnumbers: [{trunks: a, x: y}]\nnonsense: 1\n"
+    lines = [line.split(": ")[0] for line in problems(text)]
+    assert lines == ["f.yaml:1", "f.yaml:2", "f.yaml:3", "f.yaml:3", "f.yaml:4"]
 
 
 def test_a_missing_variable_is_named() -> None:
