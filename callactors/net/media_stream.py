@@ -36,6 +36,7 @@ from callactors.rtp.latch import Latch, Source, Verdict
 from callactors.rtp.playout import FRAME, Began, Finished, Heard, Playout
 from callactors.rtp.quality import Quality, quality
 from callactors.rtp.receiver import HOLD, Receiver
+from callactors.rtp.relay import RelayBuffer
 from callactors.rtp.telephone_event import EventPacket
 from callactors.sdp.offer import Agreement
 
@@ -89,6 +90,8 @@ class MediaStream:
         self._marker = True
         self._kept: list[rtp.RtpPacket] = []
         self._digits: deque[EventPacket | bytes | None] = deque()
+        self._relay_to: MediaStream | None = None
+        self._relayed: RelayBuffer | None = None
         self._sent: list[bytes] = []
         self._sent_position = 0
         self._began: dict[str, float] = {}
@@ -148,6 +151,12 @@ class MediaStream:
         """Milliseconds queued to play."""
         return self._playout.queued_ms()
 
+    def relay_to(self, other: MediaStream | None) -> None:
+        """From now on `other` says what this one hears, packet by packet; None ends that. What is played goes first."""
+        former, self._relay_to = self._relay_to, other
+        if former is not None and former is not other:
+            former._relayed = None
+
     def send_digits(self, digits: str) -> None:
         """Queue digits: telephone events where agreed, tones otherwise; speech waits. Raises ValueError for others."""
         digits = digits.upper()
@@ -175,6 +184,7 @@ class MediaStream:
             if self._receiver.pending:
                 self._deliver(self._receiver.batch(now))
             self._send_report(now, leaving=True)
+        self.relay_to(None)
         self._on_close(self)
         return self._quality
 
@@ -246,10 +256,21 @@ class MediaStream:
         digits = receiver.receive(packet, now)
         if packet.ssrc == self._ssrc and not self._collided:
             self._collision(receiver, now)
+        if self._relay_to is not None and packet.payload_type == receiver.payload_type:
+            self._relay_to._say_for(packet, receiver.law.format)
         if digits:
             self._tell_digits(digits, now)
         if receiver.ready:
             self._deliver(receiver.batch(now))
+
+    def _say_for(self, packet: rtp.RtpPacket, law: AudioFormat) -> None:
+        """What the stream bridged to this one has just heard."""
+        if self._agreement is None or self._quality is not None:
+            return
+        ours = AudioFormat(self._agreement.codec)
+        if self._relayed is None:
+            self._relayed = RelayBuffer(g711.LAWS[self._agreement.codec])
+        self._relayed.put(packet.ssrc, packet.timestamp, g711.transcode(packet.payload, law, ours))
 
     def _collision(self, receiver: Receiver, now: float) -> None:
         """RFC 3550 section 8.2: take another SSRC, once; after that it is our own packets looped back."""
@@ -308,6 +329,9 @@ class MediaStream:
             self._tell_sent(now)
             return
         audio = self._playout.take()
+        if self._relayed is not None:
+            relayed = self._relayed.take()
+            audio = relayed if audio is None else audio
         if audio is None:
             self._send(self._payload_type, timestamp, self._idle)
             if self._sent:
@@ -432,6 +456,7 @@ class MediaStream:
 
     def _change_codec(self, old: str, new: str) -> None:
         if old != new:
+            self._relayed = None
             source, target = AudioFormat(old), AudioFormat(new)
             self._playout.recode(lambda audio: g711.transcode(audio, source, target), target.silence)
 

@@ -1,0 +1,93 @@
+"""The jitter buffer of a bridge: order, loss, drift and pauses, one 20 ms frame at a time."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callactors.audio.g711 import LAWS
+from callactors.rtp.relay import DEPTH, LATE, ROOM, RelayBuffer
+
+FRAME = 160
+LAW = LAWS["pcmu"]
+
+
+def words(number: int, size: int = FRAME) -> bytes:
+    return bytes([number]) * size
+
+
+def said(relay: RelayBuffer, frames: int) -> list[int | None]:
+    """The first sample of each frame, None for nothing to say."""
+    taken = [relay.take() for _ in range(frames)]
+    return [None if frame is None else frame[0] for frame in taken]
+
+
+def test_what_comes_leaves_two_frames_later() -> None:
+    relay = RelayBuffer(LAW)
+    assert relay.take() is None
+    relay.put(1, 1000, words(7))
+    assert said(relay, 3) == [None, None, 7]
+
+
+def test_order_is_restored_and_doubles_are_said_once() -> None:
+    relay = RelayBuffer(LAW)
+    for number in (1, 3, 2, 2):
+        relay.put(1, FRAME * number, words(number))
+    assert said(relay, 5) == [None, None, 1, 2, 3]
+    assert relay.lost == 0
+
+
+def test_a_lost_packet_is_the_last_one_again_and_fainter() -> None:
+    relay = RelayBuffer(LAW)
+    relay.put(1, 0, words(0x80))
+    relay.put(1, 2 * FRAME, words(0x80))
+    taken = [relay.take() for _ in range(5)]
+    assert taken[3] == words(0x80).translate(LAW.fades[0])
+    assert taken[4] == words(0x80)
+    assert relay.lost == 1
+
+
+def test_timestamps_may_wrap() -> None:
+    relay = RelayBuffer(LAW)
+    relay.put(1, 0xFFFFFFFF - FRAME + 1, words(1))
+    relay.put(1, 0, words(2))
+    assert said(relay, 4) == [None, None, 1, 2]
+
+
+def test_packets_of_any_length_make_whole_frames() -> None:
+    relay = RelayBuffer(LAW)
+    for index in range(4):
+        relay.put(1, index * 240, words(index + 1, 240))
+    frames = [relay.take() for _ in range(8)]
+    assert b"".join(frame for frame in frames if frame is not None) == b"".join(words(n + 1, 240) for n in range(4))
+
+
+def test_a_late_packet_is_dropped_and_many_late_ones_move_the_place() -> None:
+    relay = RelayBuffer(LAW)
+    relay.put(1, 50_000, words(1))
+    for index in range(LATE - 1):
+        relay.put(1, index * FRAME, words(2))
+    assert (relay.late, said(relay, 3)) == (LATE - 1, [None, None, 1])
+    relay.put(1, LATE * FRAME, words(3))
+    assert said(relay, 3)[-1] == 3
+
+
+def test_another_source_and_a_jump_ahead_begin_anew() -> None:
+    relay = RelayBuffer(LAW)
+    relay.put(1, 0, words(1))
+    relay.put(2, 90_000, words(2))
+    assert said(relay, 3)[-1] == 2
+    relay.put(2, 900_000, words(3))
+    assert said(relay, 3)[-1] == 3
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 0xFFFFFFFF), st.integers(0, 960)), max_size=40))
+def test_no_sequence_of_packets_makes_it_grow_or_say_half_a_frame(packets: list[tuple[int, int, int]]) -> None:
+    relay = RelayBuffer(LAW)
+    for source, timestamp, size in packets:
+        relay.put(source, timestamp, words(1, size))
+        frame = relay.take()
+        assert frame is None or len(frame) == FRAME
+    frames = [relay.take() for _ in range((ROOM + DEPTH) // FRAME + 4)]
+    assert frames[-1] is None
