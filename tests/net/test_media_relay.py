@@ -62,6 +62,7 @@ async def test_a_word_is_passed_on_within_70_ms(autojump_clock: trio.abc.Clock) 
     async with bridged() as b:
         await b.table.peer.talk(b.table.stream, 20)
         b.far.received()
+        await trio.sleep(0.02)
         b.table.peer.rtp.sendto(b.table.peer.packet(b"\x33" * 160), b.table.stream.address)
         asked = trio.current_time()
         while not spoken(b.far.received(), 0x33):
