@@ -21,8 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from callactors.errors import BadIdentity, MalformedMessage
-from callactors.sip.headers import parameters
-from callactors.sip.scan import find_parameter
+from callactors.sip.scan import split
 from callactors.sip.uri import SipUri, TelUri, Uri
 
 T = TypeVar("T")
@@ -87,7 +86,7 @@ class Verified(msgspec.Struct, frozen=True):
 def sign(
     key: ec.EllipticCurvePrivateKey, *, x5u: str, attest: Attest, orig: str, dest: str, iat: int, origid: str
 ) -> str:
-    """The Identity header's value. `orig`, `dest` are numbers in any spelling; `origid` a UUID of the trunk's choice."""
+    """The Identity header's value. `orig` and `dest` are numbers in any spelling, `origid` a UUID."""
     header = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": x5u}
     claims = {
         "attest": attest,
@@ -108,7 +107,7 @@ def date_header(wall: float) -> str:
 
 
 def read(text: str) -> Passport:
-    """An Identity header's value. Raises BadIdentity: 437 for another algorithm or extension, 438 for what is broken."""
+    """An Identity header's value. Raises BadIdentity: 437 for another algorithm or extension, 438 when broken."""
     token, semicolon, rest = text.strip().partition(";")
     if len(text) > MAX_IDENTITY:
         raise BadIdentity(438, "too long")
@@ -177,17 +176,17 @@ def _check_signature(passport: Passport, key: ec.EllipticCurvePublicKey) -> None
 
 
 def _info(text: str) -> str:
+    """The certificate's address among the parameters; it stands in angle brackets (RFC 8224 section 4)."""
     try:
-        found = parameters(text)
+        parts = [part.partition("=") for part in split(text, ";") if part]
     except MalformedMessage:
         raise BadIdentity(436, "unreadable parameters") from None
-    info = find_parameter(found, "info") or ""
+    found = {name.strip().lower(): value.strip().strip('"') for name, _, value in parts}
+    info = found.get("info", "")
     if not (info.startswith("<") and info.endswith(">")):
         raise BadIdentity(436, "no info")
-    if (find_parameter(found, "alg") or "ES256").strip('"') != "ES256":
-        raise BadIdentity(437, "alg is not ES256")
-    if (find_parameter(found, "ppt") or "shaken").strip('"') != "shaken":
-        raise BadIdentity(437, "ppt is not shaken")
+    if found.get("alg", "ES256") != "ES256" or found.get("ppt", "shaken") != "shaken":
+        raise BadIdentity(437, "alg is not ES256, or ppt not shaken")
     return info[1:-1]
 
 
@@ -205,7 +204,7 @@ def _pack(value: object) -> str:
 def _unpack(text: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(_decode(text), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadIdentity(438, f"unreadable {kind.__name__.lower()}") from None
 
 
