@@ -1,7 +1,8 @@
-"""The INVITE client transaction (RFC 3261 section 17.1.1, with RFC 6026's Accepted state), over UDP.
+"""The INVITE client transaction (RFC 3261 section 17.1.1, with RFC 6026's Accepted state).
 
     calling --1xx--> proceeding --2xx--> accepted --M--> terminated
             --B----> terminated --3xx-6xx--> completed --D--> terminated
+On a reliable transport nothing is repeated and timer D is 0. A transport error ends it from calling and proceeding.
 The ACK of a 3xx to 6xx is sent from here, on the same branch; the ACK of a 2xx is the session's.
 """
 
@@ -31,13 +32,17 @@ class ClientInvite:
         on_response: OnResponse,
         on_timeout: Callable[[float], None],
         ended: Callable[[], None],
+        reliable: bool = False,
+        on_lost: Callable[[float], None] | None = None,
     ) -> None:
+        """`on_lost` hears of a transport error in place of `on_timeout`."""
         self.state: Literal["calling", "proceeding", "accepted", "completed", "terminated"] = "calling"
         self._transmit, self._timers, self._ended = transmit, timers, ended
         self._acknowledge, self._on_response, self._on_timeout = acknowledge, on_response, on_timeout
+        self._on_lost, self._absorb = on_lost or on_timeout, 0.0 if reliable else TIMER_D
         self._ack = b""
         transmit(data)
-        self._repeater = Repeater(timers, now, lambda: transmit(data), cap=LIFETIME)
+        self._repeater = Repeater(timers, now, lambda: transmit(data), cap=LIFETIME, silent=reliable)
         self._timer: Timer = timers.at(now + TIMER_B, self._time_out)
 
     def receive(self, response: Response, now: float) -> None:
@@ -57,6 +62,12 @@ class ClientInvite:
             self._timer.cancel()
             self._timer = self._timers.at(when, self._time_out)
 
+    def lose(self, now: float) -> None:
+        """The transport says that the request cannot arrive (section 17.1.4)."""
+        if self.state in ("calling", "proceeding"):
+            self._end(now)
+            self._on_lost(now)
+
     def abandon(self) -> None:
         """Forget it now."""
         self._end(0.0)
@@ -69,8 +80,9 @@ class ClientInvite:
             self.state = "proceeding"
         else:
             self._timer.cancel()
-            self._timer = self._timers.at(now + TIMER_D, self._end)
             self.state = "accepted" if response.status < 300 else "completed"
+            absorb = LIFETIME if self.state == "accepted" else self._absorb
+            self._timer = self._timers.at(now + absorb, self._end)
         if self.state == "completed":
             self._ack = self._acknowledge(response)
             self._transmit(self._ack)

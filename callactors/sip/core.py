@@ -62,12 +62,13 @@ class Core:
         *,
         local: Address,
         listeners: Mapping[Transport, Address] = MappingProxyType({}),
+        local_of: Callable[[Hop], Address] | None = None,
         node: str,
         random: random.Random,
         user_agent: str,
     ) -> None:
         self.local, self.random, self.user_agent = local, random, user_agent
-        self._listeners = {"udp": local, **listeners}
+        self._listeners, self._local_of = {"udp": local, **listeners}, local_of
         self.node = "".join(c if c.isascii() and c.isalnum() else "-" for c in node)  # fit for a token
         self.timers = Timers()
         self.counters: Counter[str] = Counter()
@@ -95,6 +96,8 @@ class Core:
 
     def local_for(self, to: Hop) -> Address:
         """The address of ours that this neighbour is told."""
+        if self._local_of is not None:
+            return self._local_of(to)
         return self._listeners.get(to.transport, self.local)
 
     def via(self, branch: str, to: Hop) -> str:
@@ -140,26 +143,43 @@ class Core:
         served.on_ended()
 
     def request_other(
-        self, request: Request, to: Hop, trunk: str, now: float, done: OnResponse, silent: OnTimeout
+        self,
+        request: Request,
+        to: Hop,
+        trunk: str,
+        now: float,
+        done: OnResponse,
+        silent: OnTimeout,
+        lost: OnTimeout | None = None,
     ) -> ClientOther:
-        """Send a request other than INVITE; exactly one of `done` (a final response) and `silent` (408) is called."""
+        """Send a request other than INVITE; exactly one of `done` (a final response) and `silent` (408) is called.
+
+        `lost`, where given, is called in place of `silent` when the transport cannot deliver it.
+        """
         key = self._client_key(request)
         machine = ClientOther(
             to_bytes(request), lambda data: self.put(data, to), self.timers, now,
-            on_response=done, on_timeout=silent, ended=lambda: self._drop(key),
+            on_response=done, on_timeout=silent, ended=lambda: self._drop(key), reliable=to.reliable, on_lost=lost,
         )  # fmt: skip
         self.sent[key] = Sent(machine, to, trunk)
         return machine
 
     def request_invite(
-        self, request: Request, to: Hop, trunk: str, now: float, got: OnResponse, silent: OnTimeout
+        self,
+        request: Request,
+        to: Hop,
+        trunk: str,
+        now: float,
+        got: OnResponse,
+        silent: OnTimeout,
+        lost: OnTimeout | None = None,
     ) -> ClientInvite:
-        """Send an INVITE; `got` sees every response that matters, `silent` means Timer B."""
+        """Send an INVITE; `got` sees every response that matters, `silent` means Timer B, `lost` a transport error."""
         key = self._client_key(request)
         machine = ClientInvite(
             to_bytes(request), lambda data: self.put(data, to), self.timers, now,
             acknowledge=lambda answer: to_bytes(acknowledgement(request, answer)),
-            on_response=got, on_timeout=silent, ended=lambda: self._drop(key),
+            on_response=got, on_timeout=silent, ended=lambda: self._drop(key), reliable=to.reliable, on_lost=lost,
         )  # fmt: skip
         self.sent[key] = Sent(machine, to, trunk)
         return machine
@@ -168,6 +188,16 @@ class Core:
         """Requests of ours without a final response."""
         under_way = ("calling", "trying", "proceeding")
         return sum(sent.machine.state in under_way for sent in self.sent.values())
+
+    def unreachable(self, hop: Hop, now: float, *, broken: bool = False) -> None:
+        """Requests of ours to `hop` cannot arrive: those nobody has answered at all fail now.
+
+        `broken` is a connection that was cut, not closed: what has a provisional response fails as well.
+        """
+        states = ("calling", "trying", "proceeding") if broken else ("calling", "trying")
+        for sent in [sent for sent in self.sent.values() if sent.destination[:3] == hop[:3]]:
+            if sent.machine.state in states:
+                sent.machine.lose(now)
 
     def _drop(self, key: ClientKey) -> None:
         self.sent.pop(key, None)
@@ -189,9 +219,11 @@ class Served:
         self.merge_key = merge_key(request)
         self.machine: ServerInvite | ServerOther
         if request.method == "INVITE":
-            self.machine = ServerInvite(self._transmit, core.timers, lambda: core.forget(self))
+            self.machine = ServerInvite(self._transmit, core.timers, lambda: core.forget(self), reliable=to.reliable)
         else:
-            self.machine = ServerOther(self._transmit, core.timers, lambda: core.forget(self), now)
+            self.machine = ServerOther(
+                self._transmit, core.timers, lambda: core.forget(self), now, reliable=to.reliable
+            )
 
     def respond(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from callactors.sip.timers import T1, T2
 
-LIFETIME = 64 * T1  # how long anything is tried over UDP
+LIFETIME = 64 * T1  # how long anything is tried
 
 Action = Callable[[float], None]
 
@@ -54,11 +54,16 @@ class Timers:
 
 
 class Repeater:
-    """Calls `send` after T1, then at doubling gaps no longer than `cap`, until stopped (timers A, E, G, a 2xx)."""
+    """Calls `send` after T1, then at doubling gaps no longer than `cap`, until stopped (timers A, E, G, a 2xx).
 
-    def __init__(self, timers: Timers, now: float, send: Callable[[], None], cap: float = T2) -> None:
+    A `silent` one never does: the transport repeats what is lost.
+    """
+
+    def __init__(
+        self, timers: Timers, now: float, send: Callable[[], None], cap: float = T2, *, silent: bool = False
+    ) -> None:
         self._timers, self._send, self._cap, self._gap = timers, send, cap, T1
-        self._timer = timers.at(now + T1, self._again)
+        self._timer = Timer(self._again) if silent else timers.at(now + T1, self._again)
 
     def _again(self, now: float) -> None:
         self._send()

@@ -43,9 +43,11 @@ def note_source(request: Request, source: Hop) -> Request:
 def destination(request: Request, source: Hop, policy: str) -> Hop:
     """Where responses to `request` go; `policy` is the trunk's: "rfc3581" or "source"."""
     top = vias(request.headers)[0]
-    if policy == "source" or top.wants_rport or source.reliable:
+    if source.reliable:  # the connection it came by; when that is gone, a new one to the sent-by port (18.2.2)
+        return source._replace(port=top.port or (5061 if source.transport == "tls" else 5060))
+    if policy == "source" or top.wants_rport:
         return source
-    return Hop(source.host, top.port or 5060)
+    return source._replace(port=top.port or 5060)
 
 
 def response(

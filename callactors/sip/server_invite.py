@@ -1,9 +1,10 @@
-"""The INVITE server transaction (RFC 3261 section 17.2.1, with RFC 6026's Accepted state), over UDP.
+"""The INVITE server transaction (RFC 3261 section 17.2.1, with RFC 6026's Accepted state).
 
     proceeding --1xx--> proceeding      --2xx--> accepted --L--> terminated
                --3xx-6xx--> completed   --ACK--> confirmed --I--> terminated
                                         --H----> terminated
-A 2xx is retransmitted by the session, which alone sees its ACK; a repeated INVITE still gets it again from here.
+On a reliable transport nothing is repeated by a timer, and I is 0. A 2xx is retransmitted by the session, which
+alone sees its ACK, whatever the transport; a repeated INVITE still gets it again from here.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from callactors.sip.timers import TIMER_H, TIMER_I
 class ServerInvite:
     """One received INVITE and the responses to it."""
 
-    def __init__(self, transmit: Callable[[bytes], None], timers: Timers, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, transmit: Callable[[bytes], None], timers: Timers, ended: Callable[[], None], *, reliable: bool = False
+    ) -> None:
         self.state: Literal["proceeding", "accepted", "completed", "confirmed", "terminated"] = "proceeding"
         self._transmit, self._timers, self._ended = transmit, timers, ended
-        self._last = b""
+        self._last, self._reliable = b"", reliable
         self._repeater: Repeater | None = None
         self._timer: Timer | None = None
 
@@ -33,7 +36,7 @@ class ServerInvite:
         self._transmit(data)
         if status >= 300:
             self.state = "completed"
-            self._repeater = Repeater(self._timers, now, self.repeated)
+            self._repeater = Repeater(self._timers, now, self.repeated, silent=self._reliable)
             self._timer = self._timers.at(now + TIMER_H, self._end)
         elif status >= 200:
             self.state = "accepted"
@@ -49,7 +52,7 @@ class ServerInvite:
         if self.state == "completed":
             self.state = "confirmed"
             self._stop()
-            self._timer = self._timers.at(now + TIMER_I, self._end)
+            self._timer = self._timers.at(now + (0.0 if self._reliable else TIMER_I), self._end)
 
     def abandon(self) -> None:
         """Forget it now."""
