@@ -139,6 +139,10 @@ class Gate:
             self.counters[verdict.why] += 1
         return verdict
 
+    def sources(self) -> int:
+        """Hosts remembered; bounded."""
+        return len(self._strangers) + len(self._listed) + len(self._suspects)
+
     def _known(self, request: Request, source: Hop, trunk: str, now: float) -> Verdict:
         if not self._listed.take(source.host, now) and not self._urgent(request, trunk):
             return Refuse(503, "limited", (RETRY_AFTER,))
