@@ -53,12 +53,18 @@ class Response:
 Message = Request | Response
 
 
-def parse(data: bytes) -> Message:
-    """One datagram. Raises MalformedMessage; its `status` is what a server answers (400, 414, 505, 513)."""
+def parse(data: bytes, *, stream: bool = False) -> Message:
+    """One datagram, or one message framed on a stream, where Content-Length is mandatory (section 18.3).
+
+    Raises MalformedMessage; its `status` is what a server answers (400, 414, 505, 513).
+    """
     head, rest = _divide(data)
     lines = _unfold(head)
     items = [_field(line) for line in lines[1:]]
-    body = _body(rest, [value for name, value in items if name == "Content-Length"])
+    lengths = [value for name, value in items if name == "Content-Length"]
+    if stream and not lengths:
+        raise MalformedMessage("no Content-Length on a stream")
+    body = _body(rest, lengths)
     headers = Headers(tuple(item for item in items if item[0] != "Content-Length"))
     message = _start(lines[0], headers, body)
     _check(message)
