@@ -13,12 +13,25 @@ class Cause(enum.StrEnum):
 
     COMPLETED = "completed"  # the conversation came to its end
     CALLER_HUNG_UP = "caller_hung_up"
+    CALLEE_HUNG_UP = "callee_hung_up"  # of a call we placed
     AGENT_HUNG_UP = "agent_hung_up"
     TRANSFERRED = "transferred"
     CANCELLED = "cancelled"  # CANCEL before our answer
     NO_ROUTE = "no_route"  # a number nobody serves
     OVERLOAD = "overload"  # the call limit, ports or descriptors
     BAD_OFFER = "bad_offer"  # SDP we cannot answer
+    NOT_ANSWERED = "not_answered"  # an INVITE of ours was refused, or nobody picked up
+    BUSY = "busy"  # the callee's line (486, Q.850 17)
+    DECLINED = "declined"  # by the callee (603, Q.850 21)
+    REFUSED = "refused"  # by the network, finally: no such number, forbidden there
+    UNREACHED = "unreached"  # every way to the callee failed
+    NOT_PERMITTED = "not_permitted"  # nothing in `permit` or `directory` allows this destination
+    CALLER_ID = "caller_id"  # a caller id that no trunk of the route may show
+    TRUNK_FULL = "trunk_full"  # every trunk of the route is at its channels or calls per second
+    SESSION_EXPIRED = "session_expired"  # nobody refreshed it (RFC 4028)
+    OUT_OF_HOURS = "out_of_hours"  # at the callee's own time of day
+    NO_CONSENT = "no_consent"  # not on the list of those who agreed
+    DO_NOT_CALL = "do_not_call"
     NO_ACK = "no_ack"  # our 200 was never acknowledged
     RTP_SILENCE = "rtp_silence"
     MODEL_DOWN = "model_down"
@@ -33,12 +46,25 @@ class Cause(enum.StrEnum):
 _CODES: dict[Cause, tuple[int, int]] = {
     Cause.COMPLETED: (480, 16),
     Cause.CALLER_HUNG_UP: (487, 16),
+    Cause.CALLEE_HUNG_UP: (487, 16),
     Cause.AGENT_HUNG_UP: (480, 16),
     Cause.TRANSFERRED: (480, 16),
     Cause.CANCELLED: (487, 16),
     Cause.NO_ROUTE: (404, 1),
     Cause.OVERLOAD: (503, 42),
     Cause.BAD_OFFER: (488, 79),
+    Cause.NOT_ANSWERED: (480, 19),
+    Cause.BUSY: (486, 17),
+    Cause.DECLINED: (603, 21),
+    Cause.REFUSED: (404, 31),
+    Cause.UNREACHED: (503, 38),
+    Cause.NOT_PERMITTED: (403, 21),
+    Cause.CALLER_ID: (403, 21),
+    Cause.TRUNK_FULL: (503, 34),
+    Cause.SESSION_EXPIRED: (408, 102),
+    Cause.OUT_OF_HOURS: (403, 21),
+    Cause.NO_CONSENT: (403, 21),
+    Cause.DO_NOT_CALL: (403, 21),
     Cause.NO_ACK: (408, 102),
     Cause.RTP_SILENCE: (480, 41),
     Cause.MODEL_DOWN: (503, 41),
