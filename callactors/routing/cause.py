@@ -19,6 +19,12 @@ class Cause(enum.StrEnum):
     CANCELLED = "cancelled"  # CANCEL before our answer
     NO_ROUTE = "no_route"  # a number nobody serves
     OVERLOAD = "overload"  # the call limit, ports or descriptors
+    TRUNK_RATE = "trunk_rate"  # more calls a second from a trunk than its cps
+    CALLER_RATE = "caller_rate"  # more calls of one caller than limits.per_caller_minute
+    CALL_COST = "call_cost"  # limits.usd_per_call is spent
+    DAY_COST = "day_cost"  # limits.usd_per_day is spent
+    EMERGENCY = "emergency"  # a call for help that was put through, and ended
+    EMERGENCY_FAILED = "emergency_failed"  # a call for help nobody could take: the caller was told what to do
     BAD_OFFER = "bad_offer"  # SDP we cannot answer
     NOT_ANSWERED = "not_answered"  # an INVITE of ours was refused, or nobody picked up
     BUSY = "busy"  # the callee's line (486, Q.850 17)
@@ -52,14 +58,18 @@ _CODES: dict[Cause, tuple[int, int]] = {
     Cause.CANCELLED: (487, 16),
     Cause.NO_ROUTE: (404, 1),
     Cause.OVERLOAD: (503, 42),
+    Cause.TRUNK_RATE: (503, 42),
+    Cause.CALLER_RATE: (480, 21),
+    Cause.CALL_COST: (480, 31),
+    Cause.DAY_COST: (480, 31),
+    Cause.EMERGENCY: (480, 16),
+    Cause.EMERGENCY_FAILED: (503, 38),
     Cause.BAD_OFFER: (488, 79),
     Cause.NOT_ANSWERED: (480, 19),
     Cause.BUSY: (486, 17),
     Cause.DECLINED: (603, 21),
     Cause.REFUSED: (404, 31),
     Cause.UNREACHED: (503, 38),
-    Cause.NOT_PERMITTED: (403, 21),
-    Cause.CALLER_ID: (403, 21),
     Cause.TRUNK_FULL: (503, 34),
     Cause.SESSION_EXPIRED: (408, 102),
     Cause.OUT_OF_HOURS: (403, 21),
