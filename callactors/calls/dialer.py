@@ -1,0 +1,206 @@
+"""Dialling: the ways to somebody, tried one after another until one is answered or somebody has said no.
+
+- What to try is routing's and sip/locate's matter, when to stop routing/failover's; this file owns the deadlines.
+- SILENT seconds without any response at all: the neighbour is dead. PROGRESS seconds without a 18x: its network is.
+  Once it rings, `timers.no_answer`; over everything, `timers.setup_total` or what Wanted says.
+- Emergency calls ask nobody's leave: no permit, channels, calls per second or breaker stops them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Protocol
+
+import attrs
+import msgspec
+import trio
+
+from callactors.calls.ways import Locate, Nowhere, WayFinder
+from callactors.config import Config
+from callactors.routing.cause import Cause
+from callactors.routing.failover import elsewhere, verdict
+from callactors.routing.route import Choice
+from callactors.routing.way import Tried, Wanted, Way
+
+SILENT = 4.0  # seconds until any response; 100 comes within 0.2 s from whoever is alive (RFC 3261 section 17.2.1)
+PROGRESS = 20.0  # seconds until a 18x: the slowest international routes need 15
+BRIDGED = frozenset({"bridge", "emergency"})  # a person, not our agent, hears the early media
+
+
+class PlacedLeg(Protocol):
+    """A leg whose INVITE has left."""
+
+    @property
+    def tried(self) -> Tried:
+        """How the try stands: `rang` and `heard` are true as soon as they are."""
+
+    @property
+    def rang_at(self) -> float | None:
+        """When the first 18x came, by trio.current_time()."""
+
+    @property
+    def trying(self) -> bool:
+        """Whether any response has come, 100 Trying too."""
+
+    async def wait_settled(self) -> Tried:
+        """Until it is answered or has failed."""
+
+    def hang_up(self, cause: Cause) -> None:
+        """CANCEL or BYE: synchronous, idempotent."""
+
+
+@attrs.frozen
+class Reached:
+    """It was answered, this way. `tried` are the tries before."""
+
+    leg: PlacedLeg
+    way: Way
+    tried: tuple[Tried, ...] = ()
+
+
+@attrs.frozen
+class Unreached:
+    """Nobody answered. `cause` is for the record; `tried` is everything that was tried, in order."""
+
+    cause: Cause
+    tried: tuple[Tried, ...] = ()
+
+
+Start = Callable[[Way], Awaitable[PlacedLeg]]
+Ended = Callable[[PlacedLeg | None, Tried], None]
+
+
+class Dialer:
+    """One for the process: it knows how the trunks have been doing."""
+
+    def __init__(
+        self,
+        config: Config,
+        resolver: Locate,
+        random: Random,
+        *,
+        dress: Callable[[Wanted, Way], Way] = lambda wanted, way: way,
+    ) -> None:
+        """`dress` finishes a Way just before its INVITE (a fresh signature)."""
+        self.finder = WayFinder(config, resolver, random)
+        self.config, self.dress = config, dress
+
+    async def dial(self, wanted: Wanted, start: Start, ended: Ended) -> Reached | Unreached:
+        """Reach somebody.
+
+        `start` sends one INVITE and returns its leg; `ended` is told of every try that came to nothing, in order, with
+        None for a leg that never was. Cancelled, it hangs up the leg that was on its way. What `start` raises goes on.
+        """
+        total = self.config.timers.setup_total if wanted.within is None else wanted.within
+        attempt = _Attempt(self, wanted, start, ended, trio.current_time() + total)
+        try:
+            return await attempt.run()
+        except Nowhere as nowhere:
+            return Unreached(nowhere.cause, tuple(attempt.tried))
+
+
+@attrs.define
+class _Attempt:
+    """One `dial`."""
+
+    dialer: Dialer
+    wanted: Wanted
+    start: Start
+    ended: Ended
+    deadline: float
+    tried: list[Tried] = attrs.Factory(list)
+
+    async def run(self) -> Reached | Unreached:
+        for choice in self.dialer.finder.trunks(self.wanted):
+            over = await self._by(choice)
+            if over is not None:
+                return over
+        return Unreached(Cause.UNREACHED, tuple(self.tried))
+
+    async def _by(self, choice: Choice) -> Reached | Unreached | None:
+        """All of one trunk's addresses; None when the next trunk's turn has come."""
+        ways = await self._ways(choice)
+        for way in ways:
+            leg, tried = await self._try_both(way)
+            outcome = verdict(tried, bridged=self._bridged)
+            if outcome == "answered" and leg is not None:
+                return Reached(leg, tried.way, tuple(self.tried))
+            if outcome == "person" or self._late():
+                return Unreached(cause_of(tried), tuple(self.tried))
+            if not elsewhere(tried):
+                break
+        return None
+
+    async def _ways(self, choice: Choice) -> list[Way]:
+        ways: list[Way] = []
+        with trio.move_on_at(self.deadline):
+            ways = await self.dialer.finder.ways(self.wanted, choice)
+        if not ways:
+            self._skip(choice, "its address cannot be found")
+        return ways
+
+    def _skip(self, choice: Choice, reason: str) -> None:
+        way = self.dialer.finder.nowhere(self.wanted, choice)
+        self._lost(None, Tried(way=way, transport_failed=True, reason=reason))
+
+    def _late(self) -> bool:
+        return trio.current_time() >= self.deadline
+
+    @property
+    def _bridged(self) -> bool:
+        return self.wanted.purpose in BRIDGED
+
+    async def _try_both(self, way: Way) -> tuple[PlacedLeg | None, Tried]:
+        """The way, and once more with a plainer offer where that may help."""
+        leg, tried = await self._try(way)
+        if verdict(tried, bridged=self._bridged) == "plainer":
+            leg, tried = await self._try(msgspec.structs.replace(way, plainer=True))
+        return leg, tried
+
+    async def _try(self, way: Way) -> tuple[PlacedLeg | None, Tried]:
+        leg = await self.start(self.dialer.dress(self.wanted, way))
+        tried: Tried | None = None
+        try:
+            tried = await self._settle(leg)
+        finally:
+            if tried is None:
+                leg.hang_up(Cause.CANCELLED)
+        if not tried.answered:
+            self._lost(leg, tried)
+        return leg, tried
+
+    async def _settle(self, leg: PlacedLeg) -> Tried:
+        """Wait as long as the try is worth; how far it has come is asked again whenever that has passed."""
+        began = trio.current_time()
+        while (until := self._until(leg, began)) > trio.current_time():
+            with trio.move_on_at(until):
+                return await leg.wait_settled()
+        return self._give_up(leg)
+
+    def _until(self, leg: PlacedLeg, began: float) -> float:
+        if leg.rang_at is not None:
+            return min(self.deadline, leg.rang_at + self.dialer.config.timers.no_answer)
+        return min(self.deadline, began + (PROGRESS if leg.trying else SILENT))
+
+    def _give_up(self, leg: PlacedLeg) -> Tried:
+        if leg.tried.answered:
+            return leg.tried
+        tried = msgspec.structs.replace(leg.tried, reason=leg.tried.reason or "no answer in time")
+        leg.hang_up(Cause.NOT_ANSWERED)
+        return tried
+
+    def _lost(self, leg: PlacedLeg | None, tried: Tried) -> None:
+        self.tried.append(tried)
+        self.ended(leg, tried)
+
+
+def cause_of(tried: Tried) -> Cause:
+    """What the record says of the last word."""
+    if tried.q850 == 17 or tried.status in (486, 600):
+        return Cause.BUSY
+    if tried.q850 == 21 or tried.status == 603:
+        return Cause.DECLINED
+    if tried.q850 in (18, 19) or tried.rang or tried.status in (None, 408, 480, 487):
+        return Cause.NOT_ANSWERED
+    return Cause.REFUSED

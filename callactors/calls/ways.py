@@ -1,0 +1,164 @@
+"""From Wanted to Ways: what may be dialled, by which trunks, at which of their addresses, showing which number.
+
+The second carrier's DNS is asked only once the first carrier has failed. Rules of who may be dialled by which trunk:
+- A number needs a prefix of `permit` or a name in `directory`; a URI needs a name in `directory`. Emergency needs none.
+- The hop is always one of a trunk's `to`: no URI, wherever it came from, sends a packet to anybody else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+from typing import Protocol
+
+import attrs
+
+from callactors.config import Config
+from callactors.config.trunk_schema import TrunkSettings
+from callactors.errors import MalformedMessage, Theirs
+from callactors.routing.cause import Cause
+from callactors.routing.route import Choice, choices, permitted
+from callactors.routing.way import Wanted, Way
+from callactors.sip.address import Hop
+from callactors.sip.headers import NameAddr
+from callactors.sip.uri import SipUri, TelUri, escape_user, parse_uri
+
+MOST_HOPS = 4  # addresses of one trunk tried for one call
+NOBODY = "callactors"  # the user of From where a trunk has no caller id
+
+
+class Locate(Protocol):
+    async def hops(self, uri: SipUri) -> list[Hop]: ...
+
+
+class Nowhere(Theirs):
+    """There is no way to try at all; `cause` says why."""
+
+    def __init__(self, cause: Cause) -> None:
+        self.cause = cause
+        super().__init__(cause.value)
+
+
+class WayFinder:
+    """One for the process: it alternates between a trunk's addresses."""
+
+    def __init__(self, config: Config, resolver: Locate, random: Random) -> None:
+        self._config, self._resolver, self._random = config, resolver, random
+        self._turns: Counter[str] = Counter()
+        self._named = frozenset(entry.uri for entry in config.directory.values())
+
+    def trunks(self, wanted: Wanted) -> list[Choice]:
+        """The trunks to try, best first. Raises Nowhere."""
+        number = self._number(wanted)
+        named = wanted.trunk or self._trunk_of(wanted, number)
+        found = [Choice(named)] if named else choices(number or "", self._config.routes, self._random)
+        usable = [one for one in found if one.trunk not in wanted.avoid and self._takes_calls(one.trunk)]
+        if not usable:
+            raise Nowhere(Cause.NO_ROUTE)
+        showing = [one for one in usable if self._may_show(one.trunk, wanted)]
+        if not showing:
+            raise Nowhere(Cause.CALLER_ID)
+        return showing
+
+    async def ways(self, wanted: Wanted, choice: Choice) -> list[Way]:
+        """One trunk's addresses, in order; none when DNS knows none."""
+        number, caller = self._number(wanted), self._caller(choice.trunk, wanted)
+        found: dict[Hop, Way] = {}
+        for target in self._targets(choice.trunk):
+            for hop in await self._resolver.hops(target):
+                found.setdefault(hop, self._way(wanted, number, choice, target, hop, caller))
+        return list(found.values())[:MOST_HOPS]
+
+    def nowhere(self, wanted: Wanted, choice: Choice) -> Way:
+        """What stands in the record for a trunk that was never asked: its first `to`, as it is written."""
+        number, caller = self._number(wanted), self._caller(choice.trunk, wanted)
+        target = next(self._uris(choice.trunk))
+        return self._way(wanted, number, choice, target, Hop(target.host, target.port or 0), caller)
+
+    def _number(self, wanted: Wanted) -> str | None:
+        """The number dialled, where it is one. Raises Nowhere for what nobody permits."""
+        number = wanted.number
+        if number is None:
+            uri = _read(wanted.uri or "")
+            number = uri.digits if isinstance(uri, TelUri) else None
+        names = {wanted.uri, f"tel:{number}"} - {None}
+        known = wanted.purpose == "emergency" or names & self._named
+        if known or (number is not None and permitted(number, self._config.permit)):
+            return number
+        raise Nowhere(Cause.NOT_PERMITTED)
+
+    def _takes_calls(self, trunk: str) -> bool:
+        return trunk in self._config.trunks and next(self._uris(trunk), None) is not None
+
+    def _trunk_of(self, wanted: Wanted, number: str | None) -> str | None:
+        """The trunk that goes without saying: of an emergency, or of a URI whose host is a trunk's name or address."""
+        emergency = self._config.emergency
+        if wanted.purpose == "emergency" and emergency is not None:
+            return emergency.trunk
+        uri = None if number is not None else _read(wanted.uri or "")
+        if not isinstance(uri, SipUri):
+            return None
+        if uri.host in self._config.trunks:
+            return uri.host
+        served = (name for name in self._config.trunks for to in self._uris(name) if to.host == uri.host)
+        return next(served, None)
+
+    def _may_show(self, trunk: str, wanted: Wanted) -> bool:
+        allowed = self._config.trunks[trunk].caller_ids
+        return wanted.caller is None or wanted.caller in allowed or wanted.purpose == "emergency"
+
+    def _uris(self, trunk: str) -> Iterator[SipUri]:
+        for text in self._config.trunks[trunk].to:
+            uri = _read(text)
+            if isinstance(uri, SipUri):
+                yield uri
+
+    def _targets(self, trunk: str) -> list[SipUri]:
+        """Its addresses, another one first each time: an SBC pair shares the calls."""
+        targets = list(self._uris(trunk))
+        turn = self._turns[trunk] % len(targets)
+        self._turns[trunk] += 1
+        return targets[turn:] + targets[:turn]
+
+    def _caller(self, trunk: str, wanted: Wanted) -> NameAddr:
+        settings = self._config.trunks[trunk]
+        number = wanted.caller if wanted.caller in settings.caller_ids else next(iter(settings.caller_ids), None)
+        user = number or (settings.auth.user if settings.auth else NOBODY)
+        return NameAddr("", SipUri("sip", escape_user(user), None, self._home(trunk, settings)))
+
+    def _home(self, trunk: str, settings: TrunkSettings) -> str:
+        """The host of From: the registrar's domain where we register, else our own address."""
+        return next(self._uris(trunk)).host if settings.register else self._config.listen.advertised
+
+    def _way(
+        self, wanted: Wanted, number: str | None, choice: Choice, target: SipUri, hop: Hop, caller: NameAddr
+    ) -> Way:
+        auth = self._config.trunks[choice.trunk].auth
+        return Way(
+            trunk=choice.trunk,
+            hop=hop,
+            uri=_request_uri(wanted, number, choice.trunk, target),
+            caller=caller,
+            headers=wanted.headers,
+            credentials=(auth.user, auth.password.reveal()) if auth else None,
+            rate=choice.rate,
+        )
+
+
+def _request_uri(wanted: Wanted, number: str | None, trunk: str, target: SipUri) -> SipUri:
+    """Whom the INVITE asks for: the number at the trunk, or the URI, its host made real where it is a trunk's name."""
+    if number is not None:
+        return attrs.evolve(target, user=escape_user(number), password=None, headers=())
+    uri = _read(wanted.uri or "")
+    assert isinstance(uri, SipUri)  # the trunk was found by it, or it is a name of the directory
+    if uri.host == trunk:
+        return attrs.evolve(target, user=uri.user, password=None, headers=())
+    return attrs.evolve(uri, headers=())
+
+
+def _read(text: str) -> object:
+    try:
+        return parse_uri(text)
+    except MalformedMessage:
+        return None
