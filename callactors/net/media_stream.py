@@ -130,6 +130,11 @@ class MediaStream:
         self._idle = law.silence * FRAME
         self._payload_type = agreement.remote_payload_type
 
+    @property
+    def started(self) -> bool:
+        """Whether anything has been agreed on yet."""
+        return self._agreement is not None
+
     def play(self, utterance: str, audio: bytes) -> None:
         """Queue audio; never blocks. Raises PlayoutFull past 90 s."""
         self._playout.play(utterance, audio)

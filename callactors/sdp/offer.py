@@ -123,11 +123,15 @@ def make_offer(
     version: int = 1,
     direction: Direction = "sendrecv",
     previous: Description | None = None,
+    events: bool = True,
 ) -> Description:
-    """An offer of one audio stream; with `previous` it keeps that session's m= lines (section 8)."""
+    """An offer of one audio stream; with `previous` it keeps that session's m= lines (section 8).
+
+    Without `events` there is no telephone-event in it: digits are tones then.
+    """
     numbers: dict[Codec, int] = {name: NUMBER_OF[name] for name in NUMBER_OF if name in codecs}
     ordered: dict[Codec, int] = {name: numbers[name] for name in sorted(numbers, key=list(codecs).index)}
-    line = _audio_line(local_port, ordered, TELEPHONE_EVENT, direction)
+    line = _audio_line(local_port, ordered, TELEPHONE_EVENT if events else None, direction)
     media: tuple[Media, ...] = (line,)
     if previous is not None and previous.media:
         live = next((index for index, old in enumerate(previous.media) if old.port), 0)

@@ -8,7 +8,7 @@ import attrs
 import pytest
 import trio
 
-from callactors.actors.sip_leg import outcome_of
+from callactors.actors.referring import outcome_of
 from callactors.routing.cause import Cause
 from callactors.sip import events as sip
 from callactors.testing.scripted_caller import ScriptedCaller
@@ -122,8 +122,8 @@ async def test_a_peers_refer_is_declined(autojump_clock: object, tmp_path: Path)
 async def test_hanging_up_twice_is_one_bye(autojump_clock: object, tmp_path: Path) -> None:
     async with talking(tmp_path) as talk:
         (call,) = talk.house.switchboard.calls.values()
-        call.leg.hang_up(Cause.AGENT_HUNG_UP)
-        call.leg.hang_up(Cause.CRASH)
+        call.line.hang_up(Cause.AGENT_HUNG_UP)
+        call.line.hang_up(Cause.CRASH)
         hung_up = await talk.caller.sees(sip.HungUp)
         await trio.sleep(1)
         assert len(talk.caller.requests("BYE")) == 1
