@@ -17,9 +17,10 @@ import trio
 
 from callactors.net.udp import UdpSocket, Wire
 from callactors.sip.address import Address, Hop
-from callactors.sip.dialog import DialogFacts
+from callactors.sip.dialog import DialogFacts, DialogId
 from callactors.sip.endpoint import Endpoint
 from callactors.sip.events import Event, Gone, Invited
+from callactors.sip.gate import Gate
 from callactors.sip.headers import NameAddr
 from callactors.sip.policy import Policy
 from callactors.sip.uri import SipUri
@@ -45,6 +46,7 @@ class SipEndpoint:
         advertise: str | None = None,
         policy_of: Callable[[str], Policy] = lambda trunk: Policy(),
         accepting: Callable[[], bool] = lambda: True,
+        gate: Gate | None = None,
         user_agent: str = "callactors",
         tap: Tap | None = None,
         wire: Wire | None = None,
@@ -62,6 +64,7 @@ class SipEndpoint:
             random=random,
             policy_of=policy_of,
             accepting=accepting,
+            gate=gate,
             user_agent=user_agent,
         )
         self._on_invite, self._tap = on_invite, tap
@@ -113,9 +116,9 @@ class SipEndpoint:
 
     # -- verbs: sip/endpoint's, at this moment ------------------------------------------------------------------
 
-    def ring(self, session: int, status: int = 180, body: bytes = b"") -> None:
-        """A provisional response to a received INVITE."""
-        self._endpoint.ring(session, status, body, now=trio.current_time())
+    def ring(self, session: int, status: int = 180, body: bytes = b"", reliable: bool | None = None) -> None:
+        """A provisional response to a received INVITE; Pracked follows a reliable one."""
+        self._endpoint.ring(session, status, body, reliable, now=trio.current_time())
         self._flush()
 
     def answer(self, session: int, body: bytes) -> None:
@@ -157,13 +160,53 @@ class SipEndpoint:
     def respond(
         self, session: int, request_id: int, status: int, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()
     ) -> None:
-        """Answer Reoffered, ReferReceived or InfoReceived."""
+        """Answer Reoffered, ReferReceived or InfoReceived. Raises UnsafeText."""
         self._endpoint.respond(session, request_id, status, body, headers, now=trio.current_time())
         self._flush()
 
-    def refer(self, session: int, refer_to: str, referred_by: str | None = None) -> None:
+    def update(self, session: int, body: bytes) -> None:
+        """Offer anew by UPDATE, before the answer too; Reanswered follows."""
+        self._endpoint.update(session, body, now=trio.current_time())
+        self._flush()
+
+    def answer_offer(self, session: int, body: bytes) -> None:
+        """Our answer to an offer that came in a response (`offers`)."""
+        self._endpoint.answer_offer(session, body, now=trio.current_time())
+        self._flush()
+
+    def info(self, session: int, content_type: str, body: bytes) -> None:
+        """An INFO. Raises UnsafeText."""
+        self._endpoint.info(session, content_type, body, now=trio.current_time())
+        self._flush()
+
+    def ask(
+        self,
+        method: str,
+        uri: SipUri,
+        *,
+        to: Hop,
+        trunk: str,
+        caller: NameAddr,
+        callee: NameAddr | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        credentials: tuple[str, str] | None = None,
+        call_id: str = "",
+        cseq: int = 1,
+    ) -> int:
+        """A request outside any call; Replied, then Gone follow. Raises UnsafeText."""
+        session = self._endpoint.ask(
+            method, uri, to=to, trunk=trunk, caller=caller, callee=callee, headers=headers, body=body,
+            credentials=credentials, call_id=call_id, cseq=cseq, now=trio.current_time(),
+        )  # fmt: skip
+        self._flush()
+        return session
+
+    def refer(
+        self, session: int, refer_to: str, referred_by: str | None = None, replaces: DialogId | None = None
+    ) -> None:
         """Ask the peer to dial; ReferAnswered and Notified follow. Raises UnsafeText."""
-        self._endpoint.refer(session, refer_to, referred_by, now=trio.current_time())
+        self._endpoint.refer(session, refer_to, referred_by, replaces, now=trio.current_time())
         self._flush()
 
     def notify(self, session: int, sipfrag: bytes, terminated: bool) -> None:
@@ -179,6 +222,14 @@ class SipEndpoint:
     def facts(self, session: int) -> DialogFacts:
         """The dialog for the ledger. Raises KeyError once the session is gone."""
         return self._endpoint.facts(session)
+
+    def dialog(self, session: int) -> DialogId:
+        """The dialog's name, for `refer(replaces=...)`. Raises KeyError once the session is gone."""
+        return self._endpoint.dialog(session)
+
+    def contact(self, to: Hop) -> str:
+        """Our Contact as that neighbour is told it, in angle brackets."""
+        return self._endpoint.contact(to)
 
     def bye_orphan(self, facts: DialogFacts, cseq: int, credentials: tuple[str, str] | None = None) -> None:
         """BYE a dialog of a process that died. Raises MalformedMessage when the facts do not parse."""

@@ -88,6 +88,10 @@ class Core:
         """A branch no other request of this process or the last one has (section 8.1.1.7)."""
         return f"{COOKIE}-{self.node}-{next(self._numbers):x}.{self.random.getrandbits(64):016x}"
 
+    def is_ours(self, branch: str | None) -> bool:
+        """Whether a branch was made by `branch`, by this process or another of the same node."""
+        return branch is not None and branch.startswith(f"{COOKIE}-{self.node}-")
+
     def tag(self) -> str:
         return f"{self.node}-{self.random.getrandbits(64):016x}"
 
@@ -183,6 +187,10 @@ class Core:
         )  # fmt: skip
         self.sent[key] = Sent(machine, to, trunk)
         return machine
+
+    def entries(self) -> int:
+        """Transactions of both sides."""
+        return len(self.sent) + len(self.served)
 
     def waiting(self) -> int:
         """Requests of ours without a final response."""

@@ -10,34 +10,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from types import MappingProxyType
 
 from callactors.errors import MalformedMessage, UnsafeText
-from callactors.sip import responses
 from callactors.sip.address import Address, Hop, Transport
-from callactors.sip.core import ACCEPT, ALLOW, Core, Datagram, merge_key, server_key
-from callactors.sip.dialog import Dialog, DialogFacts
-from callactors.sip.events import Event, Invited
-from callactors.sip.headers import NameAddr, cseq, name_addr, vias
-from callactors.sip.in_dialog import Inside
+from callactors.sip.asking import Asking, Question
+from callactors.sip.core import Core, Datagram
+from callactors.sip.dialog import Dialog, DialogFacts, DialogId
+from callactors.sip.events import Event
+from callactors.sip.gate import Gate
+from callactors.sip.headers import NameAddr
 from callactors.sip.incoming import Incoming
 from callactors.sip.login import Login
-from callactors.sip.message import Request, Response, parse, salvage
 from callactors.sip.outgoing import Outgoing
 from callactors.sip.policy import Policy
-from callactors.sip.reason import read_reason
+from callactors.sip.reception import Reception
+from callactors.sip.replaces import refer_to_replacing
 from callactors.sip.scan import host_port
-from callactors.sip.screening import incomplete, refusal
-from callactors.sip.session import Session
+from callactors.sip.session import Session, Terms
+from callactors.sip.table import Table
 from callactors.sip.uri import SipUri
 
 __all__ = ["Datagram", "Endpoint"]
 
 MAX_ENTRIES = 20_000
-RETRY_AFTER = "5"  # seconds, with a 503
 _TRANSPORTS: dict[str, Transport] = {"udp": "udp", "tcp": "tcp", "tls": "tls"}
 LONGEST_START = 4_096  # bytes in which a SIP message must have said that it is one
 
@@ -50,33 +48,35 @@ class Endpoint:
         *,
         local: Address,
         listeners: Mapping[Transport, Address] = MappingProxyType({}),
+        local_of: Callable[[Hop], Address] | None = None,
         node: str,
         trunk_of: Callable[[Hop], str | None],
         random: Random,
         policy_of: Callable[[str], Policy] = lambda trunk: Policy(),
         accepting: Callable[[], bool] = lambda: True,
+        gate: Gate | None = None,
         user_agent: str = "callactors",
         max_entries: int = MAX_ENTRIES,
     ) -> None:
-        """`local` is what Via and Contact say (the advertised address), `listeners` where other transports differ.
+        """`local` is what Via and Contact say (the advertised address), `listeners` where other transports differ;
+        `local_of(hop)` is asked instead where it is given.
 
         `node` begins every tag and branch. `trunk_of(source)` names the trunk a message comes from, or None;
-        it is only asked about numeric hosts. `policy_of(trunk)` is how that trunk is spoken to.
+        it is only asked about numeric hosts. `policy_of(trunk)` is how that trunk is spoken to. `gate` is asked about
+        every new request outside a dialog, before anything of it is remembered.
         """
         self._core = Core(local=local, listeners=listeners, node=node, random=random, user_agent=user_agent)
-        self._listed_trunk, self._policy_of, self._accepting = trunk_of, policy_of, accepting
-        self._max_entries = max_entries
-        self._sessions: dict[int, Session] = {}
-        self._dialogs: dict[tuple[str, str], Session] = {}  # by Call-ID and local tag
-        self._invites: dict[tuple[str, ...], Incoming] = {}  # by the INVITE's transaction key, for CANCEL
-        self._dialled: Counter[tuple[str, str]] = Counter()  # (host, trunk) of sessions we opened
+        self._table, self._policy_of, self._gate = Table(trunk_of), policy_of, gate
+        self._reception = Reception(
+            self._core, self._table, policy_of=policy_of, accepting=accepting, gate=gate, max_entries=max_entries
+        )
 
     # -- datagrams in, time, datagrams and events out -----------------------------------------------------------
 
     def receive(self, data: bytes, source: Hop, now: float) -> None:
         """One datagram. What it leads to is in `datagrams()` and `events()`."""
-        trunk = self._trunk_of(source)
-        if trunk is None:
+        trunk = self._table.trunk_of(source)
+        if trunk is None and (self._gate is None or not self._gate.hears(source, now)):
             self._core.counters["strangers"] += 1
         elif not data.strip(b"\r\n"):
             self._core.counters["keepalives"] += 1
@@ -84,9 +84,16 @@ class Endpoint:
             self._core.counters["not_sip"] += 1
         else:
             try:
-                self._read(data, source, trunk, now)
+                self._reception.read(data, source, trunk, now)
             except (MalformedMessage, UnsafeText):
                 self._core.counters["malformed"] += 1
+
+    def unreachable(self, hop: Hop, now: float, *, broken: bool = False) -> None:
+        """The transport cannot reach this neighbour: what waits for its first word there fails at once.
+
+        With `broken`, a connection cut in the middle, so does what has only a provisional answer.
+        """
+        self._core.unreachable(hop, now, broken=broken)
 
     def next_timer(self) -> float | None:
         """When `expire` is next needed; None for never."""
@@ -111,23 +118,28 @@ class Endpoint:
         return dict(self._core.counters)
 
     def entries(self) -> int:
-        """Sessions and transactions in the table."""
-        return len(self._sessions) + len(self._core.sent) + len(self._core.served)
+        """Sessions, questions and transactions in the table."""
+        return len(self._table) + self._core.entries()
 
     def unsettled(self) -> int:
         """How many of our requests wait for their final response, and of our 2xx for their ACK."""
-        return self._core.waiting() + sum(session.unacknowledged_count for session in self._sessions.values())
+        return self._core.waiting() + sum(session.unacknowledged_count for session in self._table.sessions.values())
 
     # -- verbs of a received INVITE -----------------------------------------------------------------------------
 
-    def ring(self, session: int, status: int = 180, body: bytes = b"", *, now: float) -> None:
-        """A provisional response."""
-        if isinstance(found := self._sessions.get(session), Incoming):
+    def ring(
+        self, session: int, status: int = 180, body: bytes = b"", reliable: bool | None = None, *, now: float
+    ) -> None:
+        """A provisional response; reliable ones (RFC 3262) follow each other and are followed by Pracked.
+
+        `reliable` None: when the peer requires it, or supports it and there is a body, by the trunk's Policy.
+        """
+        if isinstance(found := self._table.sessions.get(session), Incoming):
             found.ring(status, body, now)
 
     def answer(self, session: int, body: bytes, *, now: float) -> None:
         """200 with our description, repeated until its ACK; Acked or NoAck follows."""
-        if isinstance(found := self._sessions.get(session), Incoming):
+        if isinstance(found := self._table.sessions.get(session), Incoming):
             found.answer(body, now)
 
     def reject(
@@ -140,7 +152,7 @@ class Endpoint:
         now: float,
     ) -> None:
         """A final refusal (3xx to 6xx). Raises UnsafeText when `reason` or a header holds CR, LF or NUL."""
-        if isinstance(found := self._sessions.get(session), Incoming):
+        if isinstance(found := self._table.sessions.get(session), Incoming):
             found.reject(status, now, reason, headers)
 
     # -- verbs of both roles ------------------------------------------------------------------------------------
@@ -159,18 +171,29 @@ class Endpoint:
     ) -> int:
         """Place a call; Progressed, then Answered or Failed follow. Raises UnsafeText for unwritable headers."""
         session = Outgoing(
-            self._core, self._core.number(), target, caller, to=to, trunk=trunk, body=body,
-            headers=headers, listed=self._lists(trunk), forget=self._forget,
-            login=None if credentials is None else Login(*credentials),
+            self._core, self._core.number(), target, caller, to=to, body=body, headers=headers,
+            terms=self._terms(trunk, credentials),
         )  # fmt: skip
         session.start(now)
-        self._dialled[to.host, trunk] += 1
-        return self._remember(session)
+        return self._table.remember(session)
 
     def reinvite(self, session: int, body: bytes, *, now: float) -> None:
-        """Offer anew (hold, resume, another address); Reanswered follows."""
-        if (found := self._sessions.get(session)) is not None:
+        """Offer anew (hold, resume, another address), or ask for an offer with no body; Reanswered follows."""
+        if (found := self._table.sessions.get(session)) is not None:
             found.reinvite(body, now)
+
+    def update(self, session: int, body: bytes, *, now: float) -> None:
+        """Offer anew by UPDATE, before the answer too (RFC 3311); Reanswered follows: 405 where the peer has none."""
+        if (found := self._table.sessions.get(session)) is not None:
+            found.reinvite(body, now)
+
+    def answer_offer(self, session: int, body: bytes, *, now: float) -> None:
+        """Our answer to an offer that came in a response (`offers` of Progressed, Answered, Reanswered)."""
+
+    def info(self, session: int, content_type: str, body: bytes, *, now: float) -> None:
+        """An INFO (RFC 6086); a 481 tells HungUp, nothing else is told. Raises UnsafeText."""
+        if (found := self._table.sessions.get(session)) is not None:
+            found.info(content_type, body, now)
 
     def respond(
         self,
@@ -182,28 +205,77 @@ class Endpoint:
         *,
         now: float,
     ) -> None:
-        """Answer Reoffered, ReferReceived or InfoReceived."""
-        if (found := self._sessions.get(session)) is not None:
+        """Answer Reoffered, ReferReceived or InfoReceived; a provisional status keeps it open."""
+        if (found := self._table.sessions.get(session)) is not None:
             found.respond(request_id, status, now=now, body=body, headers=headers)
 
-    def refer(self, session: int, refer_to: str, referred_by: str | None = None, *, now: float) -> None:
-        """Ask the peer to dial `refer_to`; ReferAnswered, then Notified follow. Raises UnsafeText."""
-        if (found := self._sessions.get(session)) is not None:
-            found.refer(refer_to, referred_by, now)
+    def refer(
+        self,
+        session: int,
+        refer_to: str,
+        referred_by: str | None = None,
+        replaces: DialogId | None = None,
+        *,
+        now: float,
+    ) -> None:
+        """Ask the peer to dial `refer_to`; ReferAnswered, then Notified follow. Raises UnsafeText.
+
+        `replaces` is a dialog of ours with whoever is to be dialled (attended transfer, RFC 5589 section 7.3).
+        """
+        if (found := self._table.sessions.get(session)) is not None:
+            found.refer(refer_to if replaces is None else refer_to_replacing(refer_to, replaces), referred_by, now)
 
     def notify(self, session: int, sipfrag: bytes, terminated: bool, *, now: float) -> None:
         """Tell the peer how the call it asked for by REFER goes."""
-        if (found := self._sessions.get(session)) is not None:
+        if (found := self._table.sessions.get(session)) is not None:
             found.notify(sipfrag, terminated, now)
 
     def finish(self, session: int, *, q850: int | None = None, text: str | None = None, now: float) -> None:
-        """End it, whatever its state: BYE, CANCEL or 480. Idempotent; only Gone follows."""
-        if (found := self._sessions.get(session)) is not None:
+        """End it, whatever its state: BYE, CANCEL or 480, a question unanswered. Idempotent; only Gone follows."""
+        if (found := self._table.sessions.get(session)) is not None:
             found.finish(now, q850, text)
+        elif (asking := self._table.asking.get(session)) is not None:
+            asking.finish(now)
+
+    def ask(
+        self,
+        method: str,
+        uri: SipUri,
+        *,
+        to: Hop,
+        trunk: str,
+        caller: NameAddr,
+        callee: NameAddr | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        credentials: tuple[str, str] | None = None,
+        call_id: str = "",
+        cseq: int = 1,
+        now: float,
+    ) -> int:
+        """A request outside any call (REGISTER, OPTIONS); Replied, then Gone follow. Raises UnsafeText.
+
+        `callee` is the To where it is not `uri`. `call_id` and `cseq` keep one registration's requests together.
+        """
+        question = Question(
+            method=method, uri=uri, to=to, trunk=trunk, caller=caller, callee=callee or NameAddr("", uri),
+            headers=tuple(headers), body=body, call_id=call_id, cseq=cseq,
+        )  # fmt: skip
+        login = None if credentials is None else Login(*credentials)
+        asking = Asking(self._core, question, now, login=login, forget=self._table.answered)
+        return self._table.ask(asking)
+
+    def contact(self, to: Hop) -> str:
+        """Our Contact as that neighbour is told it, in angle brackets."""
+        return self._core.contact(to)
+
+    def dialog(self, session: int) -> DialogId:
+        """The dialog's name, for `refer(replaces=...)`. Raises KeyError once the session is gone."""
+        return self._table.sessions[session].dialog.id
 
     def facts(self, session: int) -> DialogFacts:
         """The dialog for the ledger. Raises KeyError once the session is gone."""
-        return self._sessions[session].facts()
+        return self._table.sessions[session].facts()
 
     def bye_orphan(
         self, facts: DialogFacts, cseq: int, *, now: float, credentials: tuple[str, str] | None = None
@@ -215,154 +287,15 @@ class Endpoint:
         dialog = Dialog.from_facts(facts)
         dialog.local_cseq = cseq - 1
         peer = _hop(facts.remote_address)
-        trunk = self._trunk_of(peer) or ""
-        session = Session(
-            self._core, self._core.number(), trunk, dialog, peer, listed=self._lists(trunk), forget=self._forget,
-            login=None if credentials is None else Login(*credentials),
-        )  # fmt: skip
+        trunk = self._table.trunk_of(peer) or ""
+        session = Session(self._core, self._core.number(), dialog, peer, self._terms(trunk, credentials))
         session.confirmed = True
-        self._dialled[peer.host, trunk] += 1
-        self._remember(session)
+        self._table.remember(session)
         session.finish(now)
 
-    # -- whose is it --------------------------------------------------------------------------------------------
-
-    def _trunk_of(self, source: Hop) -> str | None:
-        trunk = self._listed_trunk(source)
-        if trunk is None:
-            trunk = next((trunk for dialled, trunk in self._dialled if dialled == source.host), None)
-        return trunk
-
-    def _lists(self, trunk: str) -> Callable[[Hop], bool]:
-        return lambda hop: self._listed_trunk(hop) == trunk
-
-    def _remember(self, session: Session) -> int:
-        self._sessions[session.number] = session
-        self._dialogs[session.dialog.call_id, session.dialog.local_tag] = session
-        return session.number
-
-    def _forget(self, session: Session) -> None:
-        self._sessions.pop(session.number, None)
-        self._dialogs.pop((session.dialog.call_id, session.dialog.local_tag), None)
-        if isinstance(session, Incoming):
-            self._invites.pop(session.key, None)
-        else:
-            self._dialled.subtract([(session.peer.host, session.trunk)])
-            self._dialled += Counter()  # drops what is zero
-
-    # -- messages -----------------------------------------------------------------------------------------------
-
-    def _read(self, data: bytes, source: Hop, trunk: str, now: float) -> None:
-        try:
-            message = parse(data)
-        except MalformedMessage as problem:
-            self._refuse_unreadable(data, source, trunk, problem.status)
-            raise
-        if isinstance(message, Response):
-            self._take_response(message, source, trunk, now)
-        else:
-            self._take_request(message, source, trunk, now)
-
-    def _refuse_unreadable(self, data: bytes, source: Hop, trunk: str, status: int) -> None:
-        request = salvage(data)
-        if request is not None:
-            to = responses.destination(request, source, self._policy_of(trunk).responses)
-            self._core.send_stateless(responses.note_source(request, source), to, status)
-
-    def _take_response(self, response: Response, source: Hop, trunk: str, now: float) -> None:
-        stack = vias(response.headers)
-        if len(stack) != 1 or response.headers.get("CSeq") is None:
-            raise MalformedMessage("not a response to us")
-        number = cseq(response.headers)
-        sent = self._core.sent.get((stack[0].branch or "", number.method))
-        if sent is None or (source.host != sent.destination.host and trunk != sent.trunk):
-            self._core.counters["stray"] += 1
-            return
-        to = name_addr(response.headers.get("To") or "")
-        if number.method == "INVITE" and 200 <= response.status < 300 and not to.tag:
-            raise MalformedMessage("a 2xx without a To tag")
-        sent.machine.receive(response, now)
-
-    def _take_request(self, request: Request, source: Hop, trunk: str, now: float) -> None:
-        if not vias(request.headers):
-            raise MalformedMessage("no Via")
-        to = responses.destination(request, source, self._policy_of(trunk).responses)
-        request = responses.note_source(request, source)
-        if incomplete(request):
-            self._core.send_stateless(request, to, 400)
-        elif request.method == "ACK":
-            self._take_ack(request, source, trunk, now)
-        elif request.method == "CANCEL":
-            self._take_cancel(request, source, to, trunk, now)
-        elif (served := self._core.served.get(server_key(request, trunk))) is not None:
-            self._core.counters["repeated"] += 1
-            served.machine.repeated()
-        elif (no := refusal(request)) is not None:
-            self._core.send_stateless(request, to, no.status, *no.headers)
-        elif name_addr(request.headers.get("To") or "").tag:
-            self._take_inside(request, source, to, trunk, now)
-        else:
-            self._take_new(request, source, to, trunk, now)
-
-    def _session_of(self, request: Request, source: Hop, trunk: str) -> Session | None:
-        """The session whose dialog this request names, if its sender may speak in it."""
-        local, remote = (name_addr(request.headers.get(name) or "").tag or "" for name in ("To", "From"))
-        session = self._dialogs.get((request.headers.get("Call-ID") or "", local))
-        if session is None or session.dialog.remote_tag != remote:
-            return None
-        return session if trunk == session.trunk or source.host == session.peer.host else None
-
-    def _take_ack(self, request: Request, source: Hop, trunk: str, now: float) -> None:
-        served = self._core.served.get(server_key(request, trunk))
-        if served is not None:
-            served.machine.acked(now)
-        session = self._session_of(request, source, trunk)
-        if session is not None:
-            session.acknowledged(cseq(request.headers).number, request.body, now)
-
-    def _take_cancel(self, request: Request, source: Hop, to: Hop, trunk: str, now: float) -> None:
-        key = server_key(request, trunk, "INVITE")
-        if key not in self._core.served:
-            self._core.send_stateless(request, to, 481)
-            return
-        opened = self._invites.get(key)
-        tag = opened.dialog.local_tag if opened is not None else responses.stateless_tag(self._core.node, request)
-        self._core.put_safely(responses.response(request, 200, tag=tag), to)
-        if opened is not None:
-            opened.cancel(*read_reason(request.headers), now)
-        elif (session := self._session_of(request, source, trunk)) is not None:
-            session.withdraw(key, now)
-
-    def _take_inside(self, request: Request, source: Hop, to: Hop, trunk: str, now: float) -> None:
-        session = self._session_of(request, source, trunk)
-        if session is None:
-            self._core.send_stateless(request, to, 481)
-        else:
-            Inside(session, request, server_key(request, trunk), source, to).take(now)
-
-    def _take_new(self, request: Request, source: Hop, to: Hop, trunk: str, now: float) -> None:
-        if request.method == "OPTIONS":
-            status = 200 if self._accepting() else 503
-            self._core.send_stateless(request, to, status, ("Allow", ALLOW), ("Accept", ACCEPT))
-        elif request.method != "INVITE":
-            self._core.send_stateless(request, to, 481)
-        elif merge_key(request) in self._core.merged:
-            self._core.send_stateless(request, to, 482)
-        elif self.entries() >= self._max_entries:
-            self._core.counters["overloaded"] += 1
-            self._core.send_stateless(request, to, 503, ("Retry-After", RETRY_AFTER))
-        else:
-            self._admit(request, source, to, trunk, now)
-
-    def _admit(self, request: Request, source: Hop, to: Hop, trunk: str, now: float) -> None:
-        served = self._core.serve(request, server_key(request, trunk), trunk, source, to, now)
-        session = Incoming(
-            self._core, self._core.number(), served, source, listed=self._lists(trunk), forget=self._forget
-        )
-        self._invites[served.key] = session
-        self._remember(session)
-        served.respond(100, now)
-        self._core.told.append(Invited(session.number, trunk, source, request))
+    def _terms(self, trunk: str, credentials: tuple[str, str] | None) -> Terms:
+        login = None if credentials is None else Login(*credentials)
+        return Terms(trunk, self._policy_of(trunk), self._table.lists(trunk), self._table.forget, login)
 
 
 def _hop(text: str) -> Hop:

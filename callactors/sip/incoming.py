@@ -12,19 +12,23 @@ from callactors.sip.address import Hop
 from callactors.sip.core import Core, Served
 from callactors.sip.dialog import Dialog
 from callactors.sip.events import Cancelled
-from callactors.sip.session import Forget, Listed, Session
+from callactors.sip.session import Session, Terms
 
 
 class Incoming(Session):
     """One received INVITE. `waiting` until its final response."""
 
-    def __init__(self, core: Core, number: int, served: Served, peer: Hop, *, listed: Listed, forget: Forget) -> None:
-        dialog = Dialog.of_invite(served.request, core.tag())
-        super().__init__(core, number, served.trunk, dialog, peer, listed=listed, forget=forget)
+    def __init__(self, core: Core, number: int, served: Served, peer: Hop, terms: Terms) -> None:
+        super().__init__(core, number, Dialog.of_invite(served.request, core.tag()), peer, terms)
         self._served, self.key = served, served.key
         self.waiting = True
         self.keep(served.machine)
         served.on_ended = self._invite_over
+
+    @property
+    def half_open(self) -> bool:
+        """Whether it waits for our final response, or that for its ACK."""
+        return self.waiting or bool(self.unacknowledged_count)
 
     def ring(self, status: int, body: bytes, now: float) -> None:
         """A provisional response."""

@@ -16,12 +16,11 @@ from callactors.sip.client_invite import ClientInvite
 from callactors.sip.core import Core, cancellation
 from callactors.sip.deadlines import LIFETIME, Timer
 from callactors.sip.dialog import Dialog
-from callactors.sip.events import Answered, Failed, Progressed
+from callactors.sip.events import Answered, Failed, Progressed, Trying
 from callactors.sip.headers import NameAddr, cseq, name_addr
-from callactors.sip.login import Login
 from callactors.sip.message import Request, Response, to_bytes
 from callactors.sip.reason import read_reason
-from callactors.sip.session import Forget, Listed, Session
+from callactors.sip.session import Session, Terms
 from callactors.sip.uri import SipUri
 
 PATIENCE = 180.0  # seconds after the last provisional, as a proxy's Timer C
@@ -39,16 +38,13 @@ class Outgoing(Session):
         caller: NameAddr,
         *,
         to: Hop,
-        trunk: str,
         body: bytes,
         headers: Iterable[tuple[str, str]],
-        listed: Listed,
-        forget: Forget,
-        login: Login | None,
+        terms: Terms,
     ) -> None:
         target = attrs.evolve(target, headers=())
         dialog = Dialog(core.call_id(), core.tag(), "", str(caller.uri), str(target), target)
-        super().__init__(core, number, trunk, dialog, to, listed=listed, forget=forget, login=login)
+        super().__init__(core, number, dialog, to, terms)
         self._caller, self._body, self._extra = caller.with_tag(dialog.local_tag), body, list(headers)
         self._target = target
         self._tried: dict[str, int] = {}
@@ -90,10 +86,12 @@ class Outgoing(Session):
             self._failed(response.status, response, now)
 
     def _progressed(self, response: Response, now: float) -> None:
-        self._ringing = True
+        fresh, self._ringing = not self._ringing, True
         if self.ended:
             self._cancel(now)
             return
+        if response.status == 100 and fresh:
+            self.tell(Trying(self.number))
         self._patience = self.core.timers.at(now + PATIENCE, self._too_long)
         if response.status > 100:
             if not self.dialog.remote_tag and name_addr(response.headers.get("To") or "").tag:

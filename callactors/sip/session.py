@@ -11,6 +11,8 @@ import ipaddress
 from collections import deque
 from collections.abc import Callable, Iterable
 
+import attrs
+
 from callactors.sip.address import Hop, Transport
 from callactors.sip.core import ACCEPT, ALLOW, Core, Machine, Served, ServerKey
 from callactors.sip.deadlines import LIFETIME, Action, Repeater, Timer
@@ -19,6 +21,7 @@ from callactors.sip.events import Acked, Event, Gone, HungUp, NoAck, Notified, R
 from callactors.sip.headers import cseq
 from callactors.sip.login import ANSWERS, Login
 from callactors.sip.message import Request, Response, to_bytes
+from callactors.sip.policy import Policy
 from callactors.sip.reason import reason_headers
 from callactors.sip.timers import T4
 from callactors.sip.transfer import notify_headers, refer_headers
@@ -29,9 +32,19 @@ GLARE_TRIES = 8
 MAX_TURNS = 32
 MAX_MACHINES = 256  # transactions of one session
 
+
+@attrs.frozen
+class Terms:
+    """What a session may do: as whose, how it is spoken to, which hops are theirs, with which credentials."""
+
+    trunk: str
+    policy: Policy
+    listed: Callable[[Hop], bool]
+    forget: Callable[[Session], None]
+    login: Login | None = None
+
+
 Done = Callable[[int, Response | None, float], None]
-Listed = Callable[[Hop], bool]
-Forget = Callable[["Session"], None]
 
 
 class Unacknowledged:
@@ -48,20 +61,10 @@ class Unacknowledged:
 class Session:
     """State and verbs common to both roles. `confirmed` is when BYE may be sent; `ended` when nothing new may begin."""
 
-    def __init__(
-        self,
-        core: Core,
-        number: int,
-        trunk: str,
-        dialog: Dialog,
-        peer: Hop,
-        *,
-        listed: Listed,
-        forget: Forget,
-        login: Login | None = None,
-    ) -> None:
-        self.core, self.number, self.trunk, self.dialog, self.peer = core, number, trunk, dialog, peer
-        self.login, self.listed, self._forget = login, listed, forget
+    def __init__(self, core: Core, number: int, dialog: Dialog, peer: Hop, terms: Terms) -> None:
+        self.core, self.number, self.dialog, self.peer = core, number, dialog, peer
+        self.trunk, self.policy, self.login, self.listed = terms.trunk, terms.policy, terms.login, terms.listed
+        self._forget = terms.forget
         self.confirmed = self.ended = self.finished = False
         self.removed = False
         self.farewell: list[tuple[str, str]] = []  # the Reason of our BYE
@@ -102,6 +105,10 @@ class Session:
     @property
     def unacknowledged_count(self) -> int:
         return len(self._unacknowledged)
+
+    def knows(self, remote_tag: str) -> bool:
+        """Whether this is the tag of somebody at the other end."""
+        return remote_tag == self.dialog.remote_tag
 
     def keep(self, machine: Machine) -> None:
         """Remember a transaction, and forget those that are over."""
@@ -392,6 +399,12 @@ class Session:
 
         headers = [("Contact", self.contact), *refer_headers(refer_to, referred_by)]
         self.send("REFER", now, done, headers=headers, numbered=numbered)
+
+    def info(self, content_type: str, body: bytes, now: float) -> None:
+        """An INFO (RFC 6086)."""
+        if not self.ended and self.confirmed:
+            headers = [("Content-Type", content_type)]
+            self.send("INFO", now, lambda status, response, now: self.lost(status, now), headers=headers, body=body)
 
     def notify(self, sipfrag: bytes, terminated: bool, now: float) -> None:
         """Report on a call the peer asked us to make."""

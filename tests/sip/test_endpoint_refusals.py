@@ -36,10 +36,10 @@ REFUSALS = {
     "an unknown method": (request("NEWMETHOD"), 405, "Allow", None),
     "a scheme": (request("OPTIONS", uri="soap.beep://192.0.2.103:3002"), 416, None, None),
     "a required extension": (
-        request("INVITE", headers=["Require: 100rel, x"], body=SDP),
+        request("INVITE", headers=["Require: precondition, 100rel, x"], body=SDP),
         420,
         "Unsupported",
-        "100rel, x",
+        "precondition, x",
     ),
     "a content type": (
         request("INVITE", headers=["Content-Type: text/plain"], body=SDP),
