@@ -13,11 +13,11 @@ import msgspec
 
 from callactors.audio.format import AudioFormat
 from callactors.routing.cause import Cause
-from callactors.routing.trunk import Target
 from callactors.sip.dialog import DialogFacts
 
 By = Literal["far_end", "us", "carrier"]
 TransferOutcome = Literal["completed", "refused", "no_answer", "failed", "presumed"]
+TransferKind = Literal["blind", "attended", "bridged"]
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True):
@@ -81,8 +81,12 @@ class LegEnded(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class TransferEnded(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    """`accepted`: our REFER was taken, so that somebody was asked. `dialled`: it was no REFER, we dialled them."""
+
     outcome: TransferOutcome
     sip_code: int | None = None
+    accepted: bool = False
+    dialled: bool = False
 
 
 class CallerAudio(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
@@ -270,17 +274,17 @@ class TransferRequested(Message, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class TransferTried(Message, frozen=True, gc=False, kw_only=True, tag=True):
-    """One attempt to hand the caller over, for the record: told when it is asked for, and again with its outcome."""
+    """One attempt to hand the caller over, for the record: told when it is asked for, and again with its outcome.
+
+    `more`: this way failed, and another one follows at once.
+    """
 
     target: str
     asked: float
+    kind: TransferKind = "blind"
     outcome: TransferOutcome | None = None
     sip_code: int | None = None
-
-
-class DialLeg(Message, frozen=True, gc=False, kw_only=True, tag=True):
-    target: Target
-    purpose: Literal["consult", "bridge", "redial"]
+    more: bool = False
 
 
 class CallEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):

@@ -126,7 +126,7 @@ class CallRecord:
             TransferRow(
                 call=self.call,
                 n=self._transfers,
-                kind="blind",
+                kind=tried.kind,
                 target=tried.target,
                 at=self.ledger.wall(tried.asked),
                 outcome=tried.outcome,

@@ -37,6 +37,7 @@ class Transfers:
     patience: Patience
     tell: Callable[..., None]
     under_way: bool = attrs.field(default=False, init=False)
+    bridged: trio.Event = attrs.field(factory=trio.Event, init=False)  # caller and person talk, the agent is gone
     _asked: ToolRequested | None = attrs.field(default=None, init=False)  # by the model, and not answered yet
     _tried: TransferTried | None = attrs.field(default=None, init=False)  # its outcome is not known yet
 
@@ -66,12 +67,18 @@ class Transfers:
         self._tried = tried if tried.outcome is None else None
         if tried.outcome is None:
             return None
-        self.under_way = False
+        self.under_way = tried.more
         self.tell("transfer_ended", target=tried.target, outcome=tried.outcome, sip_code=tried.sip_code)
+        if tried.more:
+            return None
         if tried.outcome not in ("completed", "presumed"):
             self.patience.agent_ended(tried.at)
             return None
         self._answered("finished", tried.outcome)
+        if tried.kind == "bridged":
+            self.under_way = True  # for good: nobody else is called into it, and nobody asks whether they are there
+            self.bridged.set()
+            return None
         by: By = "us" if tried.outcome == "completed" else "far_end"
         return CallEnded(at=trio.current_time(), cause=Cause.TRANSFERRED, by=by)
 

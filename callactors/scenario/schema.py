@@ -27,6 +27,7 @@ class Phrases(Section, frozen=True, kw_only=True):
     filler: Text = "One moment, please."  # a tool is slow
     holding: Text = "Please hold the line, I will be right with you."  # the model is being reopened
     transfer: Text = "I am putting you through to a colleague. One moment, please."
+    briefing: Text = "Hello. A caller would like to speak with you. I am connecting you now."  # to the person
     back: Text = "I am sorry, nobody could take your call just now. You are back with me."
     still_there: Text = "Are you still there?"
     goodbye: Text = "Thank you for calling. Goodbye."

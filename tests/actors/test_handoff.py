@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from callactors.actors.handoff import ANNOUNCE, Handoff, Phrases
+from callactors.actors.handoff import ANNOUNCE, Handoff, Missed, Person, Phrases
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import (
     AgentSpoke,
@@ -20,6 +20,7 @@ from callactors.actors.messages import (
     SpeakPhrase,
     ToolFinished,
     TransferEnded,
+    TransferKind,
     TransferOutcome,
     TransferRequested,
     TransferTried,
@@ -44,7 +45,7 @@ class ReferLeg:
     done: list[str] = attrs.field(factory=list)
 
     async def refer(self, target: Target, replaces: DialogId | None = None) -> None:
-        self.done.append(f"refer {target.uri}")
+        self.done.append(f"refer {target.uri}" + (f" for {replaces.call_id}" if replaces is not None else ""))
 
     def take_back(self) -> None:
         self.done.append("take back")
@@ -90,8 +91,8 @@ class Desk:
     def ask(self, target: str = "front_desk", request: str = "r1", session: int | None = 1) -> None:
         self.box.offer(TransferRequested(at=0, tool_request_id=request, target=target, session=session))
 
-    def end(self, outcome: TransferOutcome, code: int | None = None) -> None:
-        self.box.offer(TransferEnded(at=0, leg=0, outcome=outcome, sip_code=code))
+    def end(self, outcome: TransferOutcome, code: int | None = None, *, accepted: bool = False) -> None:
+        self.box.offer(TransferEnded(at=0, leg=0, outcome=outcome, sip_code=code, accepted=accepted))
 
 
 @asynccontextmanager
@@ -199,3 +200,141 @@ async def test_a_request_made_during_another_is_served_after_it(autojump_clock: 
         await desk.hears("Hold on.")
         desk.end("completed", 200)
         assert (await desk.told(OutcomeReached)).outcome == "handed_off"
+
+
+# -- a person on a leg of their own ----------------------------------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Clerk:
+    """A person who answered."""
+
+    dialog: DialogId = attrs.field(factory=lambda: DialogId("consult@us", "ours", "theirs"))
+    gone: bool = False
+
+
+@attrs.define(eq=False)
+class Beside:
+    """The call's side of a handoff: notes what it is asked, and dials whom the test says."""
+
+    done: list[str]
+    reached: Person | Missed
+
+    async def hold(self, held: bool) -> None:
+        self.done.append("hold" if held else "unhold")
+
+    async def dial(self, target: Target, purpose: Literal["consult", "bridge"]) -> Person | Missed:
+        self.done.append(f"{purpose} {target.name}")
+        return self.reached
+
+    def speak_to(self, person: Person | None) -> None:
+        self.done.append("to the person" if person is not None else "to the caller")
+
+    def join(self, person: Person) -> None:
+        self.done.append("join")
+
+    def let_go(self, person: Person, cause: Cause) -> None:
+        self.done.append("let go")
+
+
+REACHED = ["hold", "consult front_desk", "to the person", "to the caller"]
+
+
+@asynccontextmanager
+async def handing_over(reached: Person | Missed, *tries: TransferKind) -> AsyncIterator[Desk]:
+    desk = Desk(ReferLeg(), Mailbox(64), Mailbox(64))
+    phrases = Phrases("Hold on.", "You are back.", "Somebody for you.")
+    aside = Beside(desk.leg.done, reached)
+    targets = {"front_desk": DESK}
+    handoff = Handoff(desk.leg, targets, phrases, desk.box, desk.desk, tries=tries, aside=aside)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(handoff.run)
+        desk.ask()
+        await desk.hears("Hold on.")
+        yield desk
+        nursery.cancel_scope.cancel()
+
+
+async def outcomes(desk: Desk, count: int) -> list[tuple[str, str | None, bool]]:
+    """How each of the next `count` ways ended."""
+    ended: list[tuple[str, str | None, bool]] = []
+    while len(ended) < count:
+        tried = await desk.told(TransferTried)
+        if tried.outcome is not None:
+            ended.append((tried.kind, tried.outcome, tried.more))
+    return ended
+
+
+async def test_attended_briefs_the_person_then_refers_in_place_of_their_dialog(autojump_clock: object) -> None:
+    clerk = Clerk()
+    async with handing_over(clerk, "attended") as desk:
+        await desk.hears("Somebody for you.")
+        await trio.testing.wait_all_tasks_blocked()
+        assert desk.leg.done == [*REACHED, "refer sip:desk@127.0.0.1 for consult@us"]
+        desk.end("completed", 200)
+        assert (await desk.told(OutcomeReached)).outcome == "handed_off"
+        assert (await desk.told(TransferTried)).kind == "attended"
+
+
+async def test_a_person_whose_refer_fails_hangs_up_and_the_caller_is_back(autojump_clock: object) -> None:
+    async with handing_over(Clerk(), "attended") as desk:
+        await desk.hears("Somebody for you.")
+        desk.end("failed", 503, accepted=True)
+        assert await outcomes(desk, 1) == [("attended", "failed", False)]
+        await desk.hears("You are back.")
+        assert "failed (SIP 503)" in (await desk.told(ToolFinished)).output
+        assert desk.leg.done[-3:] == ["let go", "unhold", "take back"]
+
+
+async def test_bridged_joins_both_once_the_person_was_briefed(autojump_clock: object) -> None:
+    async with handing_over(Clerk(), "bridged") as desk:
+        await desk.hears("Somebody for you.")
+        assert await outcomes(desk, 1) == [("bridged", "completed", False)]
+        assert desk.leg.done == ["hold", "bridge front_desk", "to the person", "to the caller", "unhold", "join"]
+
+
+@pytest.mark.parametrize("missed", [Missed("refused", 486), Missed("no_answer", 408), Missed("failed", 503)])
+async def test_a_person_who_did_not_answer_is_dialled_once_and_the_caller_is_back(
+    autojump_clock: object, missed: Missed
+) -> None:
+    async with handing_over(missed, "attended", "bridged") as desk:
+        assert await outcomes(desk, 1) == [("attended", missed.outcome, False)]
+        await desk.hears("You are back.")
+        assert desk.leg.done == ["hold", "consult front_desk", "unhold", "take back"]
+
+
+async def test_a_refer_that_is_not_taken_leads_to_a_bridge(autojump_clock: object) -> None:
+    async with handing_over(Clerk(), "blind", "bridged") as desk:
+        desk.end("refused", 405)
+        assert await outcomes(desk, 1) == [("blind", "refused", True)]
+        await desk.hears("Somebody for you.")
+        assert await outcomes(desk, 1) == [("bridged", "completed", False)]
+
+
+async def test_a_refer_not_taken_bridges_with_the_person_who_is_there(autojump_clock: object) -> None:
+    async with handing_over(Clerk(), "attended", "bridged") as desk:
+        await desk.hears("Somebody for you.")
+        desk.end("refused", 501)
+        assert await outcomes(desk, 2) == [("attended", "refused", True), ("bridged", "completed", False)]
+        assert desk.leg.done == [*REACHED, "refer sip:desk@127.0.0.1 for consult@us", "unhold", "join"]
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("refused", 486), ("no_answer", 480)])
+async def test_a_person_who_was_asked_by_the_carrier_is_not_dialled_again(
+    autojump_clock: object, outcome: TransferOutcome, code: int
+) -> None:
+    async with handing_over(Clerk(), "blind", "bridged") as desk:
+        desk.end(outcome, code, accepted=True)
+        assert await outcomes(desk, 1) == [("blind", outcome, False)]
+        await desk.hears("You are back.")
+        assert desk.leg.done == ["refer sip:desk@127.0.0.1", "unhold", "take back"]
+
+
+async def test_a_person_who_hangs_up_while_briefed_has_refused(autojump_clock: object) -> None:
+    clerk = Clerk()
+    async with handing_over(clerk, "bridged") as desk:
+        clerk.gone = True
+        await desk.hears("Somebody for you.")
+        assert await outcomes(desk, 1) == [("bridged", "refused", False)]
+        await desk.hears("You are back.")
+        assert "join" not in desk.leg.done
