@@ -33,6 +33,7 @@ from callactors.actors.tool_executor import ToolExecutor, ToolRun
 from callactors.actors.transcoder import Transcoder
 from callactors.calls.conductor import Conductor
 from callactors.calls.contain import contain
+from callactors.calls.dialling import Dialling
 from callactors.calls.line import Line
 from callactors.calls.models import ModelLine, Wiring
 from callactors.calls.patience import Patience
@@ -87,12 +88,16 @@ class Call:
     record: CallRecord
     terms: Terms
     recorder: Recorder | None
+    dialling: Dialling | None = None  # of a call we place
     conductor: Conductor = attrs.field(init=False)
     decided: CallEnded | None = attrs.field(default=None, init=False)  # how it ends, once that is known
     nursery: trio.Nursery | None = attrs.field(default=None, init=False)  # while it lives
     scopes: dict[int, trio.Nursery] = attrs.field(factory=dict, init=False)  # of the legs that run, by their number
+    running: dict[int, SipLeg] = attrs.field(factory=dict, init=False)
+    _legs: int = attrs.field(default=0, init=False)  # numbers given out
 
     def __attrs_post_init__(self) -> None:
+        self._legs = len(self.line.legs)
         self.conductor = Conductor(
             caller=self.caller,
             language=self.language,
@@ -106,6 +111,8 @@ class Call:
             patience=Patience(self.playbook.scenario.silence),
             tell=self.terms.tell,
             spawn=self._spawn,
+            redial=self._redial,
+            placed=self.dialling is not None,
             specialist=self.playbook.specialist(self.playbook.scenario.start, self.caller, self.language),
         )
 
@@ -128,20 +135,31 @@ class Call:
                 await self._start(call)
                 async for message in self.boxes.desk:
                     if not self.line.concerns(message):
+                        self._aside(message)
                         continue
                     self.decided = self.conductor.decide(message)
                     if self.decided is not None:
-                        self.line.hang_up(self.decided.cause)  # now: a cancelled leg only knows that its desk closed
+                        self._hang_up()  # now: a cancelled leg only knows that its desk closed
                         break
                 call.cancel_scope.cancel()
         finally:
             self.nursery = None
-            self.line.hang_up(self._ended().cause)
+            self._hang_up()
             self.conductor.over()
         return self._ended()
 
     def _ended(self) -> CallEnded:
         return self.decided or CallEnded(at=trio.current_time(), cause=Cause.DESK_CLOSED, by="us")
+
+    def _hang_up(self) -> None:
+        cause = self._ended().cause
+        for leg in self.running.values():
+            leg.hang_up(cause)
+        self.line.hang_up(cause)  # it may have run to its end already, or never
+
+    def _aside(self, message: Message) -> None:
+        if self.dialling is not None:
+            self.dialling.aside(self, message)
 
     def _spawn(self, work: Callable[..., object], *args: object) -> None:
         if self.nursery is not None:
@@ -156,7 +174,8 @@ class Call:
         call.start_soon(self._executor().run)
         if self.recorder is not None:
             call.start_soon(self.recorder.run)
-        for work in (self._models, self._answer, self._watch_length, self._watch_silence):
+        call.start_soon(self._answer if self.dialling is None else partial(self.dialling.run, self))
+        for work in (self._models, self._watch_length, self._watch_silence):
             call.start_soon(work)
 
     def _handoff(self) -> Handoff:
@@ -192,6 +211,11 @@ class Call:
 
     # -- the leg -------------------------------------------------------------------------------------------------
 
+    def next_leg(self) -> int:
+        """A number no leg of this call has had; also the number of its row in `attempts`."""
+        self._legs += 1
+        return self._legs - 1
+
     async def run_leg(self, leg: SipLeg) -> None:
         """Run a leg in a scope of its own until it has ended; returns once it runs. The call must be living."""
         assert self.nursery is not None, "a leg needs a call that lives"
@@ -203,6 +227,7 @@ class Call:
             await self.run_leg(leg)
         old = self.line.adopt(leg)
         if old is not None and old is not leg:
+            self.record.left(old.number, cause)
             self.drop_leg(old, cause)
 
     def drop_leg(self, leg: SipLeg, cause: Cause) -> None:
@@ -217,7 +242,7 @@ class Call:
 
         async def live() -> LegEnded | None:
             async with trio.open_nursery() as scope:
-                self.scopes[leg.number] = scope
+                self.scopes[leg.number], self.running[leg.number] = scope, leg
                 await leg.run(task_status)
             return None
 
@@ -225,6 +250,7 @@ class Call:
             crashed = await contain("leg", live, partial(self._leg_crashed, leg))
         finally:
             self.scopes.pop(leg.number, None)
+            self.running.pop(leg.number, None)
         if crashed is not None:
             await leg.events.send(crashed)
 
@@ -256,6 +282,22 @@ class Call:
         )
         await self.boxes.desk.send(refused)
 
+    # -- a call we placed, cut off -------------------------------------------------------------------------------
+
+    def _redial(self) -> bool:
+        """The callee can no longer be heard: hang up, and reach them by another trunk, once. False when not to be."""
+        dialling, old = self.dialling, self.line.current
+        if dialling is None or dialling.redialled or old is None or self.nursery is None:
+            return False
+        dialling.redialled = True
+        heard = self.line.leave()
+        self.conductor.interrupted(heard.utterance, heard.ms)
+        self.record.left(old.number, Cause.RTP_SILENCE)
+        self.drop_leg(old, Cause.RTP_SILENCE)
+        self.terms.tell("redialling", leg=old.number)
+        self.nursery.start_soon(dialling.again, self)
+        return True
+
     # -- the model -----------------------------------------------------------------------------------------------
 
     async def _models(self) -> None:
@@ -278,6 +320,8 @@ class Call:
             if lines and self.conductor.answered:
                 self.conductor.say(self.conductor.phrases.holding)
         self.conductor.model_exhausted()
+        if self.dialling is not None and not self.conductor.answered:  # nobody is called to hear an apology
+            await self.boxes.desk.send(CallEnded(at=trio.current_time(), cause=Cause.MODEL_DOWN, by="us"))
 
     async def _model_scope(
         self, line: ModelLine, number: int, replay: tuple[ClientEvent, ...]

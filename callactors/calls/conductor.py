@@ -12,7 +12,6 @@ import attrs
 import msgspec
 import trio
 
-from callactors.actors.leg import Leg
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import (
     AgentCutOff,
@@ -42,6 +41,7 @@ from callactors.actors.messages import (
     TransferTried,
     TurnEnded,
 )
+from callactors.calls.line import Line
 from callactors.calls.patience import Patience
 from callactors.calls.playbook import Playbook, Specialist
 from callactors.calls.record import CallRecord
@@ -63,7 +63,7 @@ class Conductor:
     caller: str
     language: str
     playbook: Playbook
-    leg: Leg
+    leg: Line
     voice: Voice
     record: CallRecord
     desk: Mailbox[Message]
@@ -73,6 +73,8 @@ class Conductor:
     tell: Tell
     spawn: Spawn
     specialist: Specialist
+    redial: Callable[[], bool] = lambda: False  # reach the callee once more; False when that may not be
+    placed: bool = False  # by us
     session: int = 0
     to_session: Mailbox[Message] | None = None
     ready: trio.Event = attrs.field(factory=trio.Event)
@@ -144,11 +146,7 @@ class Conductor:
     def _about_voice(self, message: Message) -> None:
         match message:
             case CallAnswered():
-                self.answered = True
-                self.tell("answered", codec=message.codec)
-                self.say(self.playbook.scenario.greeting(self.language))
-                if self.model_gone:
-                    self.model_exhausted()
+                self._on_the_line(message)
             case SpeakPhrase():
                 self.voice.say(message.utterance, message.text)
                 self._release_unsaid(message.utterance)
@@ -193,6 +191,29 @@ class Conductor:
             case ModelUsed():
                 self.record.event("model_used", **_tokens(message))
 
+    # -- the line ------------------------------------------------------------------------------------------------
+
+    def _on_the_line(self, message: CallAnswered) -> None:
+        """Somebody can hear us: the greeting; the second time, a word on why they were called twice."""
+        self.tell("answered", codec=message.codec)
+        if self.answered:
+            self._held = False
+            self.say(self.phrases.cut_off)
+            return
+        self.answered = True
+        greeting = self.say(self.playbook.scenario.greeting(self.language))
+        if self.placed and self.playbook.scenario.disclosure == "required":
+            self.leg.protected = greeting  # whoever picks up says hello, and must still learn who is calling
+        if self.model_gone:
+            self.model_exhausted()
+
+    def interrupted(self, utterance: str | None, ms: int) -> None:
+        """The line was lost and another is being sought: what sounded was cut off, and nobody is silent meanwhile."""
+        self._held = True
+        self.patience.busy()
+        self._cut_off(AgentCutOff(at=trio.current_time(), utterance=utterance, ms=ms, session=self.session))
+        self.patience.busy()
+
     # -- the model -----------------------------------------------------------------------------------------------
 
     def _model_ready(self, message: ModelReady) -> None:
@@ -212,6 +233,9 @@ class Conductor:
     # -- the voice -----------------------------------------------------------------------------------------------
 
     def _spoke(self, message: AgentSpoke) -> None:
+        if message.utterance == self.leg.protected:
+            self.leg.protected = None
+            self.record.event("disclosed")
         self.patience.agent_ended(message.at)
         self._spoke_next.set()
         if self.voice.spoke(message.utterance):
@@ -360,8 +384,10 @@ class Conductor:
         self.record.event("held" if message.held else "resumed")
         self.patience.agent_ended(message.at)
 
-    def _went_silent(self, message: RtpWentSilent) -> CallEnded:
+    def _went_silent(self, message: RtpWentSilent) -> CallEnded | None:
         self.record.event("rtp_silence", seconds=round(message.at - message.since, 1))
+        if not (self.transfers.under_way or self._winding_down) and self.redial():
+            return None
         return self.ended(Cause.RTP_SILENCE, "us")
 
     def patience_ended(self) -> None:

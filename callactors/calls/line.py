@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from callactors.actors.mailbox import Mailbox
-from callactors.actors.messages import LegMessage, Message
+from callactors.actors.messages import AgentCutOff, LegMessage, Message
 from callactors.actors.sip_leg import SipLeg
 from callactors.audio.format import AudioFormat
 from callactors.routing.cause import Cause
@@ -30,6 +30,7 @@ class Line:
 
     events: Mailbox[Message]
     current: SipLeg | None = None
+    protected: str | None = None  # an utterance that nothing cuts short: a disclosure that the law wants heard
     legs: list[SipLeg] = attrs.field(factory=list, init=False)  # every one the call ever spoke on, for its record
 
     def __attrs_post_init__(self) -> None:
@@ -41,13 +42,19 @@ class Line:
 
         What the old one had still to play is dropped: ask its `heard` first where that matters.
         """
-        old, self.current = self.current, leg
+        old, self.current, self.protected = self.current, leg, None
         leg.events = self.events
         if leg not in self.legs:
             self.legs.append(leg)
         if old is not None and old is not leg:
             old.flush()
         return old
+
+    def leave(self) -> Heard:
+        """Speak on no leg for a while; what the last one was saying, and how much of it was heard."""
+        heard = self.current.flush() if self.current is not None else Heard(None, 0)
+        self.current, self.protected = None, None
+        return heard
 
     def concerns(self, message: Message) -> bool:
         """Whether a message is the conversation's: no leg's, or the current leg's."""
@@ -89,10 +96,14 @@ class Line:
 
     def end(self, utterance: str) -> None:
         if self.current is not None:
-            self.current.end(utterance)
+            return self.current.end(utterance)
+        now = trio.current_time()  # said to nobody: whoever waits for it is told so
+        self.events.offer(AgentCutOff(at=now, utterance=utterance, ms=0, session=NOBODY))
 
     def flush(self) -> Heard:
-        return self.current.flush() if self.current is not None else Heard(None, 0)
+        if self.current is None or (self.protected is not None and self.heard().utterance == self.protected):
+            return Heard(None, 0)
+        return self.current.flush()
 
     def heard(self) -> Heard:
         return self.current.heard() if self.current is not None else Heard(None, 0)

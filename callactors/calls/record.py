@@ -12,6 +12,7 @@ from callactors.actors.messages import By, TransferTried, TurnEnded
 from callactors.errors import LedgerBroken
 from callactors.meters.log import log
 from callactors.routing.cause import Cause
+from callactors.routing.way import Tried, Way
 from callactors.rtp.quality import Quality
 from callactors.sip.dialog import DialogFacts
 from callactors.stores.ledger import Ledger
@@ -40,14 +41,16 @@ class CallRecord:
     ledger: Ledger
     _turns: int = attrs.field(default=0, init=False)
     _transfers: int = attrs.field(default=0, init=False)
+    _open: set[int] = attrs.field(factory=set, init=False)  # attempts that have not ended
+    _rang: set[int] = attrs.field(factory=set, init=False)
 
     # -- the call ------------------------------------------------------------------------------------------------
 
-    def opened(self, *, trunk: str, scenario: str, caller: str, called: str) -> None:
+    def opened(self, *, trunk: str | None, scenario: str, caller: str, called: str, direction: str = "inbound") -> None:
         self._queue(
             CallOpened(
                 call=self.call,
-                direction="inbound",
+                direction=direction,
                 started=self._now(),
                 trunk=trunk,
                 scenario=scenario,
@@ -57,11 +60,12 @@ class CallRecord:
         )
 
     def rang(self, trunk: str, facts: DialogFacts) -> None:
+        self._open.add(0)
         self._queue(AttemptRow(call=self.call, n=0, leg=0, trunk=trunk, facts=facts, rang=self._now()))
 
-    def moved(self, facts: DialogFacts) -> None:
+    def moved(self, facts: DialogFacts, leg: int = 0) -> None:
         """The peer is somewhere else now: an orphan's BYE must find it there."""
-        self._queue(AttemptRow(call=self.call, n=0, leg=0, facts=facts))
+        self._queue(AttemptRow(call=self.call, n=leg, leg=leg, facts=facts))
 
     async def answering(self, trunk: str, facts: DialogFacts) -> None:
         """Durable before the 200 leaves: enough for another process to end this dialog. Raises LedgerBroken."""
@@ -71,13 +75,80 @@ class CallRecord:
             AttemptRow(call=self.call, n=0, leg=0, trunk=trunk, facts=facts, answered=now, sip_code=200)
         )
 
-    def closed(self, cause: Cause, by: By, *, answered: bool, sip_code: int | None, q850: int | None) -> None:
-        """Its last rows. A caller who gave up while `answering` was not `answered`, whatever was written by then."""
+    def closed(
+        self,
+        cause: Cause,
+        by: By,
+        *,
+        answered: bool,
+        sip_code: int | None,
+        q850: int | None,
+        leg: int = 0,
+        usd: float | None = None,
+    ) -> None:
+        """Its last rows. `leg` is the one it ended on, -1 for none; every other that is still open ends here too.
+
+        A caller who gave up while `answering` was not `answered`, whatever was written by then.
+        """
         now = self._now()
-        if not answered:
+        if not answered and leg == 0:
             self._queue(NeverAnswered(call=self.call))
-        self._queue(AttemptRow(call=self.call, n=0, leg=0, ended=now, sip_code=sip_code, q850=q850, reason=cause.value))
-        self._queue(CallClosed(call=self.call, ended=now, cause=cause, ended_by=by))
+        for n in sorted(self._open):
+            codes = (sip_code, q850) if n == leg else (None, None)
+            self._queue(
+                AttemptRow(call=self.call, n=n, leg=n, ended=now, sip_code=codes[0], q850=codes[1], reason=cause.value)
+            )
+        self._open.clear()
+        self._queue(CallClosed(call=self.call, ended=now, cause=cause, ended_by=by, usd=usd))
+
+    # -- legs we place -------------------------------------------------------------------------------------------
+
+    async def dialling(self, leg: int, way: Way) -> None:
+        """Durable before the INVITE leaves: a try nobody wrote down is a try nobody can account for.
+
+        Raises LedgerBroken.
+        """
+        self._open.add(leg)
+        await self.ledger.durable(AttemptRow(call=self.call, n=leg, leg=leg, trunk=way.trunk, target=str(way.uri)))
+
+    def placed(self, leg: int, facts: DialogFacts) -> None:
+        """The INVITE has left; there is no dialog yet, but its Call-ID is known."""
+        self._queue(AttemptRow(call=self.call, n=leg, leg=leg, facts=facts))
+
+    def ringing(self, leg: int, facts: DialogFacts) -> None:
+        """An early dialog: another process could end it by a BYE (RFC 3261 section 15)."""
+        rang = None if leg in self._rang else self._now()
+        self._rang.add(leg)
+        self._queue(AttemptRow(call=self.call, n=leg, leg=leg, facts=facts, rang=rang))
+
+    async def reached(self, leg: int, facts: DialogFacts, *, callee: bool = True) -> None:
+        """Answered: durable before anybody speaks. With `callee` it answers the whole call. Raises LedgerBroken."""
+        now = self._now()
+        if callee:
+            self._queue(CallAnsweredAt(call=self.call, answered=now))
+        await self.ledger.durable(AttemptRow(call=self.call, n=leg, leg=leg, facts=facts, answered=now, sip_code=200))
+
+    def tried(self, leg: int, tried: Tried) -> None:
+        """A try came to nothing."""
+        self._open.discard(leg)
+        self._queue(
+            AttemptRow(
+                call=self.call,
+                n=leg,
+                leg=leg,
+                trunk=tried.way.trunk,
+                target=str(tried.way.uri),
+                ended=self._now(),
+                sip_code=tried.status,
+                q850=tried.q850,
+                reason=tried.reason or ("transport" if tried.transport_failed else None),
+            )
+        )
+
+    def left(self, leg: int, cause: Cause) -> None:
+        """The call speaks on another leg now, or on none."""
+        self._open.discard(leg)
+        self._queue(AttemptRow(call=self.call, n=leg, leg=leg, ended=self._now(), reason=cause.value))
 
     # -- what happened in it -------------------------------------------------------------------------------------
 

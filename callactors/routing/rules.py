@@ -12,7 +12,6 @@ import csv
 import datetime
 import re
 import zoneinfo
-from collections.abc import Iterable
 
 import attrs
 import msgspec
@@ -22,6 +21,7 @@ from phonenumbers import timezone
 from callactors.routing.cause import Cause
 from callactors.routing.e164 import normalise
 from callactors.routing.emergency import emergency_number
+from callactors.routing.route import permitted
 
 _WINDOW = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
 
@@ -118,11 +118,6 @@ class Rules:
                 why = f"it is {there:%H:%M} in {zone.key}; calls are placed {self.hours} there"
                 return Refusal(Cause.OUT_OF_HOURS, f"{number} may not be called now: {why}")
         return None
-
-
-def permitted(number: str, permit: Iterable[str]) -> bool:
-    """Whether an E.164 number lies under one of the prefixes: "+44", "+1312"."""
-    return any(number.startswith(prefix) for prefix in permit)
 
 
 def wrong_caller(caller: str | None, allowed: tuple[str, ...], trunk: str) -> Refusal | None:

@@ -31,6 +31,7 @@ class Phrases(Section, frozen=True, kw_only=True):
     back: Text = "I am sorry, nobody could take your call just now. You are back with me."
     still_there: Text = "Are you still there?"
     goodbye: Text = "Thank you for calling. Goodbye."
+    cut_off: Text = "I am sorry, we were cut off. I am back with you."  # a call we placed had to be dialled again
     model_lost: Text = "I am sorry, I have a technical problem and cannot go on."
     busy: Text = "I am sorry, all lines are busy. Please call again in a few minutes."
 

@@ -47,6 +47,7 @@ PITCHES = {  # Hz: what the caller hears, by name; multiples of 50, so that 20 m
     "goodbye": 1000,
     "model_lost": 1100,
     "busy": 1200,
+    "cut_off": 1400,
     "briefing": 1300,
     "agent": 1500,
     "agent again": 1650,
