@@ -48,7 +48,7 @@ class Placing:
         self._settle(
             status=None if silent or broken else event.status,
             q850=event.q850,
-            reason=event.reason,
+            reason=event.reason_text or event.reason,
             transport_failed=broken,
         )
 

@@ -158,7 +158,7 @@ class SipLeg:
     @property
     def rang(self) -> bool:
         """Whether a leg we placed has rung."""
-        return self.placing is not None and self.placing.tried.rang
+        return self.rang_at is not None
 
     @property
     def rang_at(self) -> float | None:
@@ -256,6 +256,9 @@ class SipLeg:
                 return DigitPressed(at=now, leg=self.number, digit=event.digit)
             case WentSilent():
                 return RtpWentSilent(at=now, leg=self.number, since=event.since)
+            case sip.Trying():
+                assert self.placing is not None  # only an INVITE of ours is tried
+                self.placing.trying = True
             case sip.Answered():
                 return self._picked_up(event)
             case sip.Acked():
@@ -270,6 +273,7 @@ class SipLeg:
                 return self._informed(event)
             case _:
                 return self._ended_by(event)
+        return None
 
     def _ended_by(self, event: sip.Event | MediaEvent) -> Message | None:
         """The events after which there is no leg."""
@@ -285,6 +289,8 @@ class SipLeg:
                 return self._refused(event)
             case sip.NoAck():
                 return self._leg_ended(Cause.NO_ACK, 408, None, by="us")
+            case sip.Expired():
+                return self._leg_ended(Cause.SESSION_EXPIRED, 408, q850(Cause.SESSION_EXPIRED), by="us")
             case sip.Gone():
                 return self._leg_ended(hung_up, None, None)
         return None

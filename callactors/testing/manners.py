@@ -13,7 +13,12 @@ from callactors.sip.transfer import is_terminated, read_sipfrag
 
 @attrs.frozen
 class Manners:
-    """What a user agent does when asked to transfer, and with its media.
+    """What a user agent does with a call that comes in, when asked to transfer, and with its media.
+
+    `invite`: "ring" rings and hands the call to `next_call`; "silence" says nothing at all, to anybody; "trying" stops
+    at 100; a number is the final answer, at once or after `rings` seconds of 180 (200 picks up). `reason` is the Reason
+    header of such a refusal (RFC 3326), `retry_after` its Retry-After. `early` sends 183 with a description in place of
+    180, and its media runs from then on. Without `rtp` it sends no packet, ever.
 
     `refer` answers a REFER (202 accepts). `final` is the status of the last NOTIFY: "outcome" dials the target and
     reports what came of it, a number reports that without dialling, None sends none. `hold` puts the referrer on hold
@@ -21,6 +26,12 @@ class Manners:
     seconds after the answer at which RTP moves to another port unannounced.
     """
 
+    invite: Literal["ring", "silence", "trying"] | int = "ring"
+    rings: float | None = None
+    reason: str | None = None
+    retry_after: int | None = None
+    early: bool = False
+    rtp: bool = True
     refer: int = 202
     final: Literal["outcome"] | int | None = "outcome"
     hold: bool = False

@@ -79,6 +79,7 @@ class RtpLine:
         self._moved = trio.Event()
         self._loud = trio.Event()
         self.closed = False
+        self.mute = False  # sends nothing while it is
 
     @property
     def address(self) -> Address:
@@ -208,7 +209,7 @@ class RtpLine:
             due += FRAME_TIME
             await trio.sleep_until(due)
             self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
-            if self.agreement is not None and self.agreement.sends:
+            if self.agreement is not None and self.agreement.sends and not self.mute:
                 self._send_frame(self.agreement, trio.current_time())
 
     def _send_frame(self, agreement: Agreement, now: float) -> None:

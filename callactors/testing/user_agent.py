@@ -1,38 +1,39 @@
-"""A real SIP user agent over UDP: places calls, answers them, speaks, listens, transfers, holds. A phone or a carrier.
+"""A real SIP user agent: places calls, answers them, speaks, listens, transfers, holds. A phone or a carrier.
 
-- Signalling is net/sip_endpoint; media is rtp_line, which keeps every packet with its time.
-- What it does when referred is `Manners`: data, so that one program is every far end a test needs.
+- Signalling is net/sip_endpoint, over UDP or any wire; media is rtp_line, which keeps every packet with its time.
+- What it does when called and when referred is `Manners`: data, so that one program is every far end a test needs.
 - Every call is a PhoneCall served by its own task; `wait_*` wait for what the far end does.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Literal
 
-import attrs
 import trio
 
 from callactors.actors.mailbox import Mailbox
-from callactors.errors import MalformedDescription, MalformedMessage, NoCommonFormat, Ours, Theirs
+from callactors.errors import MalformedDescription, MalformedMessage, Ours, Theirs
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.net.udp import Wire
-from callactors.sdp.description import Description, parse
-from callactors.sdp.offer import Direction, accept_answer, answer, make_offer
+from callactors.sdp.description import parse
 from callactors.sip import events as sip
 from callactors.sip.address import Hop
 from callactors.sip.headers import NameAddr
 from callactors.sip.message import parse as parse_message
+from callactors.sip.policy import Policy
 from callactors.sip.transfer import sipfrag
 from callactors.sip.uri import SipUri, parse_uri
 from callactors.testing.manners import Logged, Manners, Notify, notifies
+from callactors.testing.phone_call import SIPFRAG_REASONS, PhoneCall
 from callactors.testing.rtp_line import RtpLine
+
+__all__ = ["NoSuchPhone", "NotAnswered", "PhoneCall", "UserAgent", "user_agent"]
 
 RING = 30.0  # seconds a call of ours may ring
 SIP_PORT = 5060
-_REASONS = {100: "Trying", 180: "Ringing", 200: "OK"}
 
 
 class NotAnswered(Theirs):
@@ -45,165 +46,6 @@ class NotAnswered(Theirs):
 
 class NoSuchPhone(Ours):
     """A URI that cannot be dialled: not SIP, or its host is not numeric."""
-
-
-@attrs.define(eq=False)
-class PhoneCall:
-    """One call of a user agent. `line` is its media; `successor` is the call a REFER made of it."""
-
-    agent: UserAgent
-    session: int
-    line: RtpLine
-    caller: str
-    events: Mailbox[sip.Event] = attrs.field(factory=lambda: Mailbox(64))
-    status: int | None = None  # the final answer to our INVITE
-    reason: str = ""
-    digits_by_info: list[str] = attrs.field(factory=list)
-    successor: PhoneCall | None = None
-    refer_status: int | None = None  # what we answered a REFER with
-    answered: trio.Event = attrs.field(factory=trio.Event)
-    ended: trio.Event = attrs.field(factory=trio.Event)
-    settled: trio.Event = attrs.field(factory=trio.Event)  # answered or refused
-    transferred: trio.Event = attrs.field(factory=trio.Event)
-    ended_by: Literal["us", "them"] | None = None
-    offer: Description | None = None
-    local: Description | None = None
-    told: list[sip.Event] = attrs.field(factory=list)  # every event of the dialog
-    reanswered: Mailbox[int] = attrs.field(factory=lambda: Mailbox(8))
-
-    # -- verbs ---------------------------------------------------------------------------------------------------
-
-    def hang_up(self) -> None:
-        """BYE, CANCEL or refusal, by state. Idempotent."""
-        self.agent.endpoint.finish(self.session)
-        self._over("us")
-
-    async def hold(self) -> int:
-        """Put the far end on hold; the status of its answer."""
-        return await self._reoffer("sendonly")
-
-    async def resume(self) -> int:
-        """Take the far end back; the status of its answer."""
-        return await self._reoffer("sendrecv")
-
-    async def wait_ended(self) -> None:
-        await self.ended.wait()
-
-    def pick_up(self) -> None:
-        """Answer an incoming call. Raises MalformedDescription or NoCommonFormat, having refused it with 488."""
-        assert self.offer is not None  # the call came in
-        try:
-            body = self._answer_to(self.offer)
-        except (MalformedDescription, NoCommonFormat):
-            self.agent.endpoint.reject(self.session, 488)
-            raise
-        self.agent.endpoint.answer(self.session, body)
-        self._up()
-
-    def refer(self, uri: str) -> None:
-        """Ask the far end to dial `uri`; what comes of it is in `told`."""
-        self.agent.endpoint.refer(self.session, uri)
-
-    def refuse(self, status: int) -> None:
-        """Turn an incoming call away."""
-        self.agent.endpoint.reject(self.session, status)
-        self._over("us")
-
-    # -- the session description ---------------------------------------------------------------------------------
-
-    def make_offer(self, direction: Direction = "sendrecv") -> bytes:
-        self.local = make_offer(
-            local_host=self.line.address.host,
-            local_port=self.line.address.port,
-            codecs=self.agent.codecs,
-            session_id=self.session + 1,
-            direction=direction,
-            previous=self.local,
-        )
-        return bytes(self.local)
-
-    def _answer_to(self, offer: Description) -> bytes:
-        agreement = answer(
-            offer,
-            local_host=self.line.address.host,
-            local_port=self.line.address.port,
-            codecs=self.agent.codecs,
-            session_id=self.session + 1,
-            version=1,
-            previous=self.local,
-        )
-        self.local = agreement.local
-        self.line.agree(agreement)
-        return bytes(agreement.local)
-
-    async def _reoffer(self, direction: Direction) -> int:
-        self.agent.endpoint.reinvite(self.session, self.make_offer(direction))
-        return await self.reanswered.receive()
-
-    # -- what the far end does -----------------------------------------------------------------------------------
-
-    async def serve(self) -> None:
-        """React to the dialog until it is gone."""
-        async for event in self.events:
-            self.told.append(event)
-            self._react(event)
-            if isinstance(event, sip.ReferReceived):
-                self.agent.spawn(self.agent.referred, self, event)
-            if isinstance(event, sip.Gone):
-                self._over("them")
-                return
-
-    def _react(self, event: sip.Event) -> None:
-        match event:
-            case sip.Answered():
-                self._accepted(event.body)
-            case sip.Failed():
-                self.status, self.reason = event.status, event.reason
-                self._over("them")
-            case sip.HungUp() | sip.Cancelled() | sip.NoAck():
-                self._over("them")
-            case sip.Reoffered():
-                self._reoffered(event)
-            case sip.Reanswered():
-                if event.status < 300 and self.local is not None and event.body:
-                    self.line.agree(accept_answer(self.local, parse(event.body)))
-                self.reanswered.offer(event.status)
-            case sip.InfoReceived():
-                self.agent.endpoint.respond(self.session, event.request_id, 200)
-                self.digits_by_info.append(event.body.decode("latin-1"))
-
-    def _accepted(self, body: bytes) -> None:
-        assert self.local is not None  # every INVITE of ours offers
-        try:
-            self.line.agree(accept_answer(self.local, parse(body)))
-        except (MalformedDescription, NoCommonFormat) as error:
-            self.status, self.reason = 488, str(error)
-            self.hang_up()
-            return
-        self.status = 200
-        self._up()
-
-    def _reoffered(self, event: sip.Reoffered) -> None:
-        body = self.make_offer() if not event.body else self._answer_to(parse(event.body))
-        self.agent.endpoint.respond(self.session, event.request_id, 200, body)
-
-    def _up(self) -> None:
-        self.answered.set()
-        self.settled.set()
-        if self.agent.manners.moves_after is not None:
-            self.agent.spawn(self._move_later, self.agent.manners.moves_after)
-
-    async def _move_later(self, seconds: float) -> None:
-        with trio.move_on_after(seconds):
-            await self.ended.wait()
-        if not self.ended.is_set():
-            self.line.move()
-
-    def _over(self, by: Literal["us", "them"]) -> None:
-        if not self.ended.is_set():
-            self.ended_by = by
-        for event in (self.ended, self.settled):
-            event.set()
 
 
 class UserAgent:
@@ -219,10 +61,14 @@ class UserAgent:
         random: Random | None = None,
         wire: Wire | None = None,
         name: str = "phone",
+        policy: Policy | None = None,
     ) -> None:
-        """Raises OSError when `host` cannot be bound. `media_host` is where RTP lives, if not there too."""
+        """Raises OSError when `host` cannot be bound. `media_host` is where RTP lives, if not there too.
+
+        `policy` is how it speaks SIP: PRACK, session timers.
+        """
         self.codecs, self.manners, self.name = codecs, manners or Manners(), name
-        self.random = random or Random()
+        self.random, self.policy = random or Random(), policy or Policy()
         self.media_host = media_host or host
         self.messages: list[Logged] = []
         self.calls: list[PhoneCall] = []
@@ -230,9 +76,10 @@ class UserAgent:
             host,
             0,
             node=name,
-            trunk_of=lambda ip: "peer",
+            trunk_of=lambda hop: None if self.manners.invite == "silence" else "peer",
             on_invite=self._invited,
             random=self.random,
+            policy_of=lambda trunk: self.policy,
             user_agent=f"callactors-{name}",
             tap=self._tap,
             wire=wire,
@@ -265,18 +112,38 @@ class UserAgent:
 
     # -- calls ---------------------------------------------------------------------------------------------------
 
-    async def dial(self, uri: str, *, caller: str = "anonymous", ring: float = RING) -> PhoneCall:
+    async def dial(self, uri: str, *, caller: str = "anonymous", ring: float = RING, offer: bool = True) -> PhoneCall:
         """Place a call and wait for its answer. Raises NotAnswered, NoSuchPhone."""
+        return await self._answered(self.place(uri, caller=caller, offer=offer), ring)
+
+    def place(
+        self,
+        uri: str,
+        *,
+        caller: str = "anonymous",
+        headers: Iterable[tuple[str, str]] = (),
+        to: Hop | None = None,
+        offer: bool = True,
+        replaces: str | None = None,
+    ) -> PhoneCall:
+        """Send an INVITE, to `to` where that is not the URI's host; without `offer` the far end has to make one.
+
+        `replaces` is a Replaces header's text (RFC 3891). Raises NoSuchPhone.
+        """
         target = _dialable(uri)
         call = self._new_call(-1, caller)
         call.session = self.endpoint.invite(
             target,
-            to=Hop(target.host, target.port or SIP_PORT),
+            to=to or Hop(target.host, target.port or SIP_PORT),
             trunk="peer",
             caller=NameAddr("", SipUri("sip", caller, None, self.address.host)),
-            body=call.make_offer(),
+            body=call.make_offer() if offer else b"",
+            headers=[*headers, *([("Replaces", replaces)] if replaces else [])],
         )
         self._begin(call)
+        return call
+
+    async def _answered(self, call: PhoneCall, ring: float) -> PhoneCall:
         with trio.move_on_after(ring) as patience:
             await call.settled.wait()
         if not call.answered.is_set():
@@ -289,19 +156,31 @@ class UserAgent:
         return await self._rung.receive()
 
     def _invited(self, invite: sip.Invited) -> None:
+        body = invite.request.body
         try:
-            offer = parse(invite.request.body)
+            offer = parse(body) if body else None
         except MalformedDescription:
             self.endpoint.reject(invite.session, 488)
             return
         call = self._new_call(invite.session, invite.request.headers.get("From") or "")
         call.offer = offer
-        self.endpoint.ring(invite.session)
+        call.replaced = next((old for old in self.calls if old.session == invite.replaces), None)
         self._begin(call)
-        self.on_call(call)
+        self._received(call)
+
+    def _received(self, call: PhoneCall) -> None:
+        """As manners have it; who replaces another call of ours is taken at once."""
+        wish = 200 if call.replaced is not None else self.manners.invite
+        if isinstance(wish, int):
+            self.spawn(call.decide, wish)
+        elif wish == "ring":
+            call.ring()
+            self.on_call(call)
 
     def _new_call(self, session: int, caller: str) -> PhoneCall:
-        call = PhoneCall(self, session, RtpLine(self.media_host, self.random), caller)
+        line = RtpLine(self.media_host, self.random)
+        line.mute = not self.manners.rtp
+        call = PhoneCall(self, session, line, caller)
         self.calls.append(call)
         return call
 
@@ -332,11 +211,12 @@ class UserAgent:
         if manners.bye_for_notify:
             call.hang_up()
         elif final is not None and not call.ended.is_set():
-            self.endpoint.notify(call.session, sipfrag(final, _REASONS.get(final, "Failed")), True)
+            self.endpoint.notify(call.session, sipfrag(final, SIPFRAG_REASONS.get(final, "Failed")), True)
 
     async def _dial_referred(self, call: PhoneCall, refer: sip.ReferReceived) -> int:
         try:
-            call.successor = await self.dial(str(refer.refer_to), caller=call.caller)
+            placed = self.place(str(refer.refer_to), caller=call.caller, replaces=refer.replaces)
+            call.successor = await self._answered(placed, RING)
         except NotAnswered as refused:
             return refused.status
         except NoSuchPhone:
@@ -354,11 +234,18 @@ class UserAgent:
 
 @asynccontextmanager
 async def user_agent(
-    host: str, *, name: str = "phone", manners: Manners | None = None, codecs: tuple[str, ...] = ("pcmu", "pcma")
+    host: str,
+    *,
+    name: str = "phone",
+    manners: Manners | None = None,
+    codecs: tuple[str, ...] = ("pcmu", "pcma"),
+    policy: Policy | None = None,
+    wire: Wire | None = None,
 ) -> AsyncIterator[UserAgent]:
     """A phone on a free port of `host`, for as long as the block lasts."""
     async with trio.open_nursery() as nursery:
-        yield await nursery.start(UserAgent(host, name=name, manners=manners, codecs=codecs).run)
+        agent = UserAgent(host, name=name, manners=manners, codecs=codecs, policy=policy, wire=wire)
+        yield await nursery.start(agent.run)
         nursery.cancel_scope.cancel()
 
 
