@@ -1,4 +1,4 @@
-"""The shell of sip/endpoint: a UDP socket, the clock, and who wants to hear of which session. No `if` about SIP.
+"""The shell of sip/endpoint: its wire, the clock, and who wants to hear of which session. No `if` about SIP.
 
 - Verbs are synchronous: they fill in the time, and what they send has left (or been counted) when they return.
 - Events go to the session's subscriber; those that come before it subscribes wait for it. A new INVITE goes to
@@ -56,9 +56,11 @@ class SipEndpoint:
         `wire` takes the place of a UDP socket of our own at `host` and `port`.
         """
         self._udp: Wire = UdpSocket(host, port) if wire is None else wire
-        self.address = self._udp.address
+        self._udp.on_lost = self._lose
+        self.address, self._advertise = self._udp.address, advertise
         self._endpoint = Endpoint(
-            local=Address(advertise or self.address.host, self.address.port),
+            local=self._told(self.address),
+            local_of=lambda hop: self._told(self._udp.local(hop)),
             node=node,
             trunk_of=trunk_of,
             random=random,
@@ -70,6 +72,8 @@ class SipEndpoint:
         self._on_invite, self._tap = on_invite, tap
         self._subscribers: dict[int, Deliver] = {}
         self._waiting: dict[int, list[Event]] = {}
+        self._lost: list[tuple[Hop, bool]] = []
+        self._sending = False
         self._alarm = trio.CancelScope()
         self._settled = trio.Event()
         self._settled.set()
@@ -79,6 +83,7 @@ class SipEndpoint:
         """Serve until cancelled; started with the bound address."""
         try:
             async with trio.open_nursery() as nursery:
+                await nursery.start(self._udp.run)
                 nursery.start_soon(self._read)
                 nursery.start_soon(self._keep_time)
                 task_status.started(self.address)
@@ -113,6 +118,10 @@ class SipEndpoint:
     def entries(self) -> int:
         """Sessions and transactions in the table."""
         return self._endpoint.entries()
+
+    def calls(self, trunk: str) -> int:
+        """How many calls of that trunk go on, either way."""
+        return self._endpoint.calls(trunk)
 
     # -- verbs: sip/endpoint's, at this moment ------------------------------------------------------------------
 
@@ -257,11 +266,35 @@ class SipEndpoint:
         when = self._endpoint.next_timer()
         return inf if when is None else when
 
+    def _told(self, bound: Address) -> Address:
+        """What peers are told of a listener: the advertised host where it can stand for its family."""
+        host = self._advertise
+        numeric = host is not None and host.replace(".", "").isdigit()
+        if host is None or (numeric if ":" in bound.host else ":" in host):
+            return bound
+        return Address(host, bound.port)
+
+    def _lose(self, hop: Hop, broken: bool) -> None:
+        """The wire cannot reach this neighbour; said in the middle of sending, it is dealt with when that is done."""
+        self._lost.append((hop, broken))
+        if not self._sending:
+            self._flush()
+
+    def _send(self) -> None:
+        """Everything there is to send, and what is sent because it could not be."""
+        self._sending = True
+        while (datagrams := self._endpoint.datagrams()) or self._lost:
+            for datagram in datagrams:
+                if self._tap is not None:
+                    self._tap("out", datagram.data, datagram.destination)
+                self._udp.send(datagram.data, datagram.destination)
+            lost, self._lost = self._lost, []
+            for hop, broken in lost:
+                self._endpoint.unreachable(hop, trio.current_time(), broken=broken)
+        self._sending = False
+
     def _flush(self) -> None:
-        for datagram in self._endpoint.datagrams():
-            if self._tap is not None:
-                self._tap("out", datagram.data, datagram.destination)
-            self._udp.send(datagram.data, datagram.destination)
+        self._send()
         for event in self._endpoint.events():
             self._tell(event)
         self._alarm.deadline = self._next()

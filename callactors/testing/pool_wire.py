@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import trio
 
+from callactors.net.udp import OnLost, ignore_lost
 from callactors.sip.address import Address, Hop
 
 LARGEST = 65_535
@@ -32,6 +33,7 @@ class PoolWire:
         self, hosts: Sequence[str], *, rport: bool = False, random_ports: bool = True, wanders: bool = True
     ) -> None:
         self.counters: Counter[str] = Counter()
+        self.on_lost: OnLost = ignore_lost
         self._rport, self._random_ports, self._wanders = rport, random_ports, wanders
         self._members = _bound(hosts)
         self._ports = [_socket(host, 0) for host in hosts] if random_ports else self._members
@@ -40,6 +42,14 @@ class PoolWire:
         for member in {*self._members, *self._ports}:
             self._selector.register(member, selectors.EVENT_READ)
         self._turn = 0
+
+    def local(self, to: Hop) -> Address:
+        """The first member's address."""
+        return self.address
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Nothing runs for a pool."""
+        task_status.started()
 
     def send(self, data: bytes, destination: Hop) -> None:
         """A response from the member asked, a request as the pool's manners have it. Never raises."""
