@@ -12,6 +12,7 @@
     |   +-- MalformedDescription   SDP we cannot read
     |   +-- NoCommonFormat         an offer without a codec of ours: 488
     |   +-- BadIdentity            a STIR/SHAKEN identity we cannot believe; `status` is what to answer (RFC 8224)
+    |   +-- NotFetched             a URL that gave nothing usable, or may not be asked
     |   +-- MalformedPacket        RTP or RTCP we cannot read
     |   +-- MalformedEvent         a Realtime event we cannot read
     |   +-- ModelFailed            the model refused, vanished, or reported a fatal error
@@ -85,6 +86,10 @@ class BadIdentity(Theirs):
         super().__init__(f"{status}: {problem}")
 
 
+class NotFetched(Theirs):
+    """A URL a message named gave nothing usable, or may not be asked; the text says why."""
+
+
 class MalformedPacket(Theirs):
     """RTP or RTCP that cannot be read (RFC 3550)."""
 
@@ -127,6 +132,14 @@ class PortsExhausted(Ours):
     """No free even/odd RTP port pair is left in `listen.rtp`."""
 
     record = "overload"
+
+
+class NotPlaced(Ours):
+    """A call we were asked to place is not: a rule of ours forbids it. `cause` is its record's; the text says why."""
+
+    def __init__(self, cause: str, why: str) -> None:
+        self.cause = self.record = cause
+        super().__init__(why)
 
 
 class Unusable(Ours):

@@ -21,6 +21,7 @@ from callactors.calls.call import Call, Mailboxes, Terms
 from callactors.calls.contain import contain_now, where
 from callactors.calls.line import Line
 from callactors.calls.models import ModelLine
+from callactors.calls.outside import Outside
 from callactors.calls.playbook import Playbook
 from callactors.calls.record import CallRecord
 from callactors.calls.voice import Cached
@@ -71,6 +72,7 @@ class Making:
     cached: Cached
     tell: Callable[..., None]
     writes: Callable[[], trio.Nursery]
+    outside: Outside
 
     def terms(self, call: str, lines: list[ModelLine]) -> Terms:
         return Terms(
@@ -184,6 +186,7 @@ class Admission:
             record=record,
             terms=self.making.terms(name, lines),
             recorder=self.making.recorder(name, playbook, boxes),
+            outside=self.making.outside,
         )
         self.making.tell("ringing", call=name, caller=offered.caller, called=offered.called, trunk=trunk)
         record.opened(trunk=trunk, scenario=playbook.scenario.scenario, caller=offered.caller, called=offered.called)

@@ -36,6 +36,7 @@ from callactors.calls.contain import contain
 from callactors.calls.dialling import Dialling
 from callactors.calls.line import Line
 from callactors.calls.models import ModelLine, Wiring
+from callactors.calls.outside import Outside
 from callactors.calls.patience import Patience
 from callactors.calls.playbook import Playbook
 from callactors.calls.record import CallRecord
@@ -88,6 +89,7 @@ class Call:
     record: CallRecord
     terms: Terms
     recorder: Recorder | None
+    outside: Outside
     dialling: Dialling | None = None  # of a call we place
     conductor: Conductor = attrs.field(init=False)
     decided: CallEnded | None = attrs.field(default=None, init=False)  # how it ends, once that is known

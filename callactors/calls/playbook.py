@@ -47,6 +47,7 @@ class Playbook:
     make_desk: Callable[[str], Desk]
     topics: str = ""
     now: Callable[[], datetime] = datetime.now
+    placed: bool = False  # we call them, not they us
 
     @property
     def runnable(self) -> Mapping[str, Tool]:
@@ -72,4 +73,6 @@ class Playbook:
     def _instructions(self, name: str, caller: str, language: str | None) -> str:
         today = f"{self.now():Today is %A, %d %B %Y; it is %H:%M.}"
         number = f"The caller's number is {caller}." if NUMBER.fullmatch(caller) else "The caller shows no number."
+        if self.placed:
+            number = f"You have called this person, at {caller}; they did not call you."
         return f"{instructions(self.personas[name], self.scenario, name, language)}\n\n{today} {number}"

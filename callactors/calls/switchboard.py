@@ -16,13 +16,17 @@ from callactors.actors.messages import CallEnded
 from callactors.calls.admission import Admission, Making
 from callactors.calls.call import Call
 from callactors.calls.contain import contain, where
+from callactors.calls.dialer import Dialer
 from callactors.calls.models import ModelLine
+from callactors.calls.outbound import Outbound
+from callactors.calls.outside import Outside
 from callactors.calls.playbook import Playbook
 from callactors.calls.voice import Cached
 from callactors.config import Config
 from callactors.net.media_plane import MediaPlane
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause
+from callactors.routing.rules import Order
 from callactors.sip.events import Invited
 from callactors.stores.ledger import Ledger
 
@@ -41,6 +45,7 @@ class Switchboard:
     lines: Mapping[str, ModelLine]
     cached: Cached
     tell: Callable[..., None]
+    dialer: Dialer
     calls: dict[str, Call] = attrs.field(factory=dict, init=False)
     draining: bool = attrs.field(default=False, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
@@ -48,6 +53,7 @@ class Switchboard:
     _emptied: trio.Event = attrs.field(factory=trio.Event, init=False)
     making: Making = attrs.field(init=False)
     _admission: Admission = attrs.field(init=False)
+    _outbound: Outbound = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.making = Making(
@@ -60,8 +66,10 @@ class Switchboard:
             self.cached,
             self.tell,
             self._open_writes,
+            Outside(self.dialer, self.config, self.endpoint, self.plane),
         )
         self._admission = Admission(self.making, self.full, self._speaking)
+        self._outbound = Outbound(self.making, self.full, self._speaking)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own the calls and their writes until cancelled."""
@@ -79,9 +87,16 @@ class Switchboard:
         """A new INVITE of a listed trunk: a call, or a refusal with its row. Never raises."""
         call = self._admission.decide(invite)
         if call is not None:
-            assert self._nursery is not None  # full() said so otherwise
-            self.calls[call.id] = call
-            self._nursery.start_soon(self._contained, call)
+            self._begin(call)
+
+    async def place(self, order: Order) -> Call:
+        """A call of ours: it dials from here on. Raises NotPlaced, with its record; ConfigError for a bad list."""
+        return await self._outbound.place(order, self._begin)
+
+    def _begin(self, call: Call) -> None:
+        assert self._nursery is not None  # full() said so otherwise
+        self.calls[call.id] = call
+        self._nursery.start_soon(self._contained, call)
 
     def full(self) -> str:
         """Why no further call is taken; empty when one would be."""
@@ -135,6 +150,7 @@ class Switchboard:
             answered=call.line.status == 200,
             sip_code=code,
             q850=last.q850 if last is not None else None,
+            leg=call.line.number,
         )
         self.tell("ended", call=call.id, cause=ended.cause.value, by=ended.by)
 

@@ -15,6 +15,7 @@ import attrs
 import trio
 
 from callactors import __version__
+from callactors.calls.dialer import Dialer
 from callactors.calls.house import (
     PhraseBook,
     make_brain,
@@ -35,6 +36,7 @@ from callactors.meters.log import call_event, log
 from callactors.net.capture_file import CaptureFile
 from callactors.net.media_plane import MediaPlane
 from callactors.net.offload import in_thread
+from callactors.net.resolver import Resolver
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.sip.address import Address
 from callactors.speech.brain import Brain
@@ -146,7 +148,10 @@ class _Calls:
             listen.udp.host, listen.rtp, dice, first_rtp=timers.first_rtp, rtp_silence=timers.rtp_silence
         )
         self.endpoint = self._listen(dice)
-        self.switchboard = Switchboard(config, self.endpoint, self.plane, ledger, books, lines, phrases.cached, tell)
+        self.dialer = Dialer(config, Resolver(dice), dice)
+        self.switchboard = Switchboard(
+            config, self.endpoint, self.plane, ledger, books, lines, phrases.cached, tell, self.dialer
+        )
 
     def _listen(self, dice: random.Random) -> SipEndpoint:
         config, listen = self.config, self.config.listen

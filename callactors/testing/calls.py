@@ -21,6 +21,7 @@ from callactors.actors.model_connection import ModelConnection
 from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.audio.tone import sine
+from callactors.calls.dialer import Dialer
 from callactors.calls.house import playbooks
 from callactors.calls.models import ModelLine
 from callactors.calls.playbook import Playbook
@@ -28,6 +29,7 @@ from callactors.calls.switchboard import Switchboard
 from callactors.config import Config, load
 from callactors.net import offload
 from callactors.net.media_plane import MediaPlane
+from callactors.net.resolver import Resolver
 from callactors.net.sip_endpoint import SipEndpoint, Tap
 from callactors.realtime import events as e
 from callactors.realtime.items import Item, Part, Response
@@ -330,7 +332,8 @@ def _build(
     def tell(event: str, call: str = "", **facts: object) -> None:
         told.append((event, facts))
 
-    switchboard = Switchboard(config, endpoint, plane, ledger, books, lines, phrases.cached, tell)
+    dialer = Dialer(config, Resolver(random), random)
+    switchboard = Switchboard(config, endpoint, plane, ledger, books, lines, phrases.cached, tell, dialer)
     return House(config, ledger, plane, endpoint, switchboard, minds, told)
 
 

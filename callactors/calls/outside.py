@@ -1,0 +1,98 @@
+"""What a call needs to dial somebody beside its caller: the process's dialer, and legs with numbers of its own.
+
+- Every try is a row of `attempts`, on disk before its INVITE leaves; a try that came to nothing leaves no leg behind.
+- Nobody dials an emergency number from here: not by a model's wish, not by a REFER.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+
+from callactors.actors.mailbox import Mailbox
+from callactors.actors.messages import AgentHeard, CallerAudio
+from callactors.actors.sip_leg import SipLeg
+from callactors.calls.dialer import Dialer, PlacedLeg, Reached, Unreached
+from callactors.config import Config
+from callactors.errors import LedgerBroken, PortsExhausted
+from callactors.net.media_plane import MediaPlane
+from callactors.net.sip_endpoint import SipEndpoint
+from callactors.routing.cause import Cause
+from callactors.routing.emergency import emergency_number
+from callactors.routing.way import Tried, Wanted, Way
+
+if TYPE_CHECKING:
+    from callactors.calls.call import Call
+
+
+@attrs.frozen
+class Outside:
+    """One for the process."""
+
+    dialer: Dialer
+    config: Config
+    endpoint: SipEndpoint
+    plane: MediaPlane
+
+    async def reach(self, call: Call, wanted: Wanted, *, conversing: bool) -> SipLeg | Unreached:
+        """Dial for a call; the answered leg runs in a scope of the call, its row is durable.
+
+        `conversing`: the leg is to be the conversation's, so that the model and the tape hear it.
+        """
+        try:
+            done = await self.dialer.dial(wanted, partial(self._start, call, conversing), partial(_lost, call))
+            if isinstance(done, Unreached):
+                return done
+            leg = done.leg
+            assert isinstance(leg, SipLeg)  # of our own making
+            await self._answered(call, done, conversing)
+            return leg
+        except (PortsExhausted, LedgerBroken) as error:
+            call.record.event("not_dialled", error=str(error))
+            return Unreached(Cause.OVERLOAD)
+        except KeyError:  # it picked up and was gone before we had written it down
+            return Unreached(Cause.NOT_ANSWERED)
+
+    def emergency(self, dialled: str, trunk: str | None) -> bool:
+        """Whether this number or URI is a call for help, in this trunk's country or anywhere we know."""
+        settings = self.config.trunks.get(trunk or "")
+        extra = self.config.emergency.numbers if self.config.emergency is not None else ()
+        return emergency_number(dialled, settings.country if settings is not None else None, extra) is not None
+
+    async def _start(self, call: Call, conversing: bool, way: Way) -> PlacedLeg:
+        number = call.next_leg()
+        call.terms.tell("dialling", leg=number, trunk=way.trunk, hop=str(way.hop), plainer=way.plainer)
+        await call.record.dialling(number, way)
+        unheard: tuple[Mailbox[CallerAudio], Mailbox[CallerAudio | AgentHeard]] = (Mailbox(1), Mailbox(1))
+        audio, tape = (call.boxes.from_leg, call.boxes.tape) if conversing else unheard
+        trunk, advertise = self.config.trunk(way.trunk), self.config.listen.advertise
+        leg = SipLeg.placed(
+            number, way, trunk, self.endpoint, self.plane,
+            advertise=advertise, events=call.boxes.desk, audio=audio, tape=tape,
+        )  # fmt: skip
+        await call.run_leg(leg)
+        if leg.tried.status is None:  # it left
+            call.record.placed(number, leg.facts)
+        return leg
+
+    async def _answered(self, call: Call, reached: Reached, conversing: bool) -> None:
+        leg = reached.leg
+        assert isinstance(leg, SipLeg)
+        try:
+            await call.record.reached(leg.number, leg.facts, callee=conversing)
+        except (LedgerBroken, KeyError):
+            call.drop_leg(leg, Cause.OVERLOAD)
+            raise
+
+
+def _lost(call: Call, leg: PlacedLeg | None, tried: Tried) -> None:
+    """A try came to nothing: its row is closed, its nursery cancelled."""
+    number = leg.number if isinstance(leg, SipLeg) else call.next_leg()
+    call.record.tried(number, tried)
+    call.terms.tell(
+        "tried", leg=number, trunk=tried.way.trunk, sip_code=tried.status, q850=tried.q850, reason=tried.reason
+    )
+    if isinstance(leg, SipLeg):
+        call.drop_leg(leg, Cause.NOT_ANSWERED)
