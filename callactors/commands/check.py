@@ -17,8 +17,9 @@ import typer
 
 from callactors import config as configuration
 from callactors import scenario as scenarios
-from callactors.config import Config, ConfigErrors, NotAvailable, tree
+from callactors.config import Config, ConfigErrors, NotAvailable, files, tree
 from callactors.config.problems import Problems
+from callactors.config.warnings import warn
 from callactors.errors import ConfigError
 from callactors.scenario.library import Library, read, shown
 from callactors.tools.loading import load_tools
@@ -29,10 +30,11 @@ EMBEDDED = configuration.default().marks.file
 
 @attrs.define
 class Report:
-    """What was looked at, and everything found wrong with it."""
+    """What was looked at, everything found wrong with it, and what is only worth a warning."""
 
     looked_at: list[str] = attrs.Factory(list)
     problems: list[ConfigError] = attrs.Factory(list)
+    warnings: list[ConfigError] = attrs.Factory(list)
 
     def note(self, error: ConfigError) -> None:
         """Takes an error apart; the same problem is reported once."""
@@ -105,10 +107,25 @@ def _kind(file: Path, report: Report) -> str:
 
 def _config(file: Path, environ: Mapping[str, str], report: Report) -> Config | None:
     try:
-        return configuration.load(read(file), shown(file), environ)
+        config = files.with_numbers(configuration.load(read(file), shown(file), environ), lambda path: read(Path(path)))
     except ConfigError as error:
         report.note(error)
         return None
+    report.warnings += warn(config)
+    _files_of(config, report)
+    return config
+
+
+def _files_of(config: Config, report: Report) -> None:
+    """Files that are named and not there; a key may be on the machine that will run this, and not here."""
+    for name in files.named(config):
+        path = Path(files.beside(config, name.file))
+        if not path.is_file():
+            error = config.marks.error(name.path, f"there is no file {shown(path)}")
+            if name.secret:
+                report.warnings.append(error)
+            else:
+                report.note(error)
 
 
 def _surroundings(environ: Mapping[str, str], report: Report, *, alone: bool) -> Config:
@@ -125,7 +142,11 @@ def _surroundings(environ: Mapping[str, str], report: Report, *, alone: bool) ->
 
 def _scenarios_of(config: Config, library: Library, report: Report) -> None:
     """The scenarios the numbers of a configuration name."""
+    done: set[str] = set()
     for index, entry in enumerate(config.numbers):
+        if entry.scenario in done:
+            continue
+        done.add(entry.scenario)
         try:
             library.scenario_file(entry.scenario)
         except ConfigError as error:
@@ -180,19 +201,23 @@ def _around(scenario: scenarios.Scenario, library: Library, config: Config) -> I
 def _as_lines(report: Report) -> str:
     wrong = {problem.file for problem in report.problems}
     fine = [f"{name}: fine" for name in report.looked_at if name not in wrong]
-    return "\n".join([*(str(problem) for problem in report.problems), *fine])
+    doubts = [f"warning: {doubt}" for doubt in report.warnings]
+    return "\n".join([*(str(problem) for problem in report.problems), *doubts, *fine])
 
 
 def _as_json(report: Report) -> str:
-    problems = [
-        {
-            "file": problem.file,
-            "line": problem.line,
-            "path": problem.path,
-            "problem": problem.problem,
-            "remedy": problem.remedy,
-            "kind": "not_available" if isinstance(problem, NotAvailable) else "wrong",
-        }
-        for problem in report.problems
-    ]
-    return json_module.dumps({"ok": not problems, "files": report.looked_at, "problems": problems}, ensure_ascii=False)
+    problems = [_fact(problem, "wrong") for problem in report.problems]
+    doubts = [_fact(doubt, "warning") for doubt in report.warnings]
+    whole = {"ok": not problems, "files": report.looked_at, "problems": problems, "warnings": doubts}
+    return json_module.dumps(whole, ensure_ascii=False)
+
+
+def _fact(problem: ConfigError, kind: str) -> dict[str, object]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "path": problem.path,
+        "problem": problem.problem,
+        "remedy": problem.remedy,
+        "kind": "not_available" if isinstance(problem, NotAvailable) else kind,
+    }

@@ -17,7 +17,7 @@ import typer
 from callactors import config as configuration
 from callactors.calls.contain import leaves
 from callactors.commands.serving import Serving, raise_descriptor_limit, serving
-from callactors.config import Config
+from callactors.config import Config, files
 from callactors.errors import CallactorsError, ConfigError
 from callactors.meters.log import configure, log
 from callactors.scenario.library import read, shown
@@ -62,7 +62,10 @@ def load(
     model_dir: Path | None = None,
 ) -> Config:
     """The configuration with the command line's options. Raises ConfigError."""
-    config = configuration.default() if file is None else configuration.load(read(file), shown(file), os.environ)
+    config = configuration.default()
+    if file is not None:
+        loaded = configuration.load(read(file), shown(file), os.environ)
+        config = files.with_numbers(loaded, lambda path: read(Path(path)))
     return configuration.override(
         config,
         sip=sip,

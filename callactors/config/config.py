@@ -8,6 +8,7 @@ import os.path
 import msgspec
 
 from callactors.config.problems import Marks
+from callactors.config.profiles import filled
 from callactors.config.schema import Settings
 from callactors.routing import number
 from callactors.routing.trunk import Target, Trunk
@@ -89,6 +90,7 @@ class Config(Settings, frozen=True, kw_only=True):
 
 def from_settings(settings: Settings, marks: Marks) -> Config:
     fields = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    fields["trunks"] = {name: filled(name, trunk, marks) for name, trunk in settings.trunks.items()}
     folder = os.path.dirname(settings.ledger.path) or "."
     return Config(**fields, marks=marks, data_dir=folder)
 

@@ -11,6 +11,7 @@ from callactors.config.values import Unreadable, file_name
 from callactors.config.values import name as read_name
 from callactors.errors import ConfigError
 from callactors.routing import number
+from callactors.routing.emergency import emergency_number
 from callactors.routing.number import Number
 
 _EXACT = re.compile(r"\+?[0-9A-Za-z._-]{1,64}")
@@ -54,6 +55,10 @@ def _match(config: Config, path: str, line: Number) -> Iterator[ConfigError]:
             remedy = "name the numbers; * is for trunks whose every `from` lies in 127.0.0.0/8"
             yield config.marks.error(path, '"*" would answer anything a carrier sends', remedy)
         return
+    if trunk is not None and emergency_number(line.match, trunk.country, _extra(config)) is not None:
+        problem, remedy = f"{quoted(line.match)} is an emergency number: no scenario answers it", "leave it out"
+        yield config.marks.error(path, problem, remedy)
+        return
     if number.matcher(line.match) is None:
         if not _EXACT.fullmatch(number.plain(line.match)):
             yield config.marks.error(path, f"{quoted(line.match)} is not a number", _SHOWN)
@@ -65,6 +70,10 @@ def _match(config: Config, path: str, line: Number) -> Iterator[ConfigError]:
     elif many > number.WIDEST:
         remedy = f"name {number.WIDEST:,} numbers at most in one line"
         yield config.marks.error(path, f"{quoted(line.match)} would answer almost anything", remedy)
+
+
+def _extra(config: Config) -> tuple[str, ...]:
+    return config.emergency.numbers if config.emergency else ()
 
 
 def _when(config: Config, path: str, when: str) -> Iterator[ConfigError]:

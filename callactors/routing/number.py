@@ -44,14 +44,14 @@ class Plan:
     """Every number of a configuration, indexed. `Plan.of` makes one."""
 
     _exact: Mapping[tuple[str, str], list[tuple[int, Number]]]
-    _wide: Mapping[str, list[tuple[int, Number, Callable[[str], bool]]]]
+    _wide: Mapping[str, list[tuple[int, Number, Callable[[str], object]]]]
     _countries: Mapping[str, str | None]
 
     @classmethod
     def of(cls, numbers: Iterable[Number], countries: Mapping[str, str | None]) -> Plan:
         """`countries` are the trunks': how what they send was dialled."""
         exact: dict[tuple[str, str], list[tuple[int, Number]]] = {}
-        wide: dict[str, list[tuple[int, Number, Callable[[str], bool]]]] = {}
+        wide: dict[str, list[tuple[int, Number, Callable[[str], object]]]] = {}
         for position, entry in enumerate(numbers):
             serves = matcher(entry.match)
             if serves is not None:
@@ -92,14 +92,14 @@ def forms(dialled: str, country: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*written(bare, country), plus)))
 
 
-def matcher(match: str) -> Callable[[str], bool] | None:
+def matcher(match: str) -> Callable[[str], object] | None:
     """What tells whether a form of a number is meant by a `*`, range or pattern; None for an exact number."""
     if match == ANY:
         return lambda form: True
     if ends := _RANGE.fullmatch(match.strip()):
         return _between(ends[1], ends[2])
     if _PATTERN.fullmatch(bare := _SEPARATORS.sub("", match)):
-        return lambda form: len(form) == len(bare) and all(x in ("x", y) for x, y in zip(bare, form, strict=True))
+        return re.compile(bare.replace("+", r"\+").replace("x", "[0-9]")).fullmatch
     return None
 
 
@@ -112,7 +112,7 @@ def width(match: str) -> int:
     return int(10 ** bare.count("x")) if _PATTERN.fullmatch(bare) else 1
 
 
-def _between(low: str, high: str) -> Callable[[str], bool]:
+def _between(low: str, high: str) -> Callable[[str], object]:
     return lambda form: len(form) == len(low) and form[0] == "+" and form[1:].isdigit() and low <= form <= high
 
 

@@ -7,13 +7,15 @@ import pytest
 from callactors import config
 from callactors.config import Config, ConfigErrors
 
+SOME = "{from: [10.0.0.0/30]}"
 
-def load(trunk: str = "{from: [10.0.0.0/30]}", number: str = "+1312", more: str = "") -> Config:
+
+def load(trunk: str = SOME, number: str = "+1312", more: str = "") -> Config:
     text = f'version: 1\ntrunks:\n  acme: {trunk}\nnumbers:\n  - {{match: "{number}", trunk: acme, scenario: salon}}\n'
     return config.load(text + more, "f.yaml", {})
 
 
-def problem(trunk: str = "{from: [10.0.0.0/30]}", number: str = "+1312", more: str = "") -> str:
+def problem(trunk: str = SOME, number: str = "+1312", more: str = "") -> str:
     with pytest.raises(ConfigErrors) as caught:
         load(trunk, number, more)
     (found,) = str(caught.value).splitlines()
@@ -56,8 +58,18 @@ def test_listening_everywhere_needs_an_address_to_tell() -> None:
         ("directory: {desk: {sip: '1@h', trunk: acme}}", "directory.desk.sip"),
         ("emergency: {trunk: acne}", "emergency.trunk"),
         ("routes: [{to: '+44', tries: [[{trunk: x}]]}]", "routes[0].tries[0][0].trunk"),
-        ("routes: [{to: '44', tries: [[{trunk: acme}]]}]", "routes[0].to"),
+        ("routes: [{to: '+44', tries: [[{trunk: acme}]]}]", "routes[0].tries[0][0].trunk"),
+        ("routes: [{to: '+44', tries: []}]", "routes[0].tries"),
         ("permit: [all]", "permit[0]"),
+        ("outbound: {hours: 8-21}", "outbound.hours"),
+        ("hours: {office: {zone: Chicago, open: [mon]}}", "hours.office.zone"),
+        ("hours: {office: {zone: UTC, open: [monday]}}", "hours.office.open[0]"),
+        ("hours: {office: {zone: UTC, open: [mon 09:00-09:00]}}", "hours.office.open[0]"),
+        ("hours: {office: {zone: UTC, open: [mon], closed: [christmas]}}", "hours.office.closed[0]"),
+        ("hours: {always: {zone: UTC, open: [mon]}}", "hours.always"),
+        ("emergency: {trunk: acme}", "emergency.trunk"),
+        ("directory: {desk: {sip: 'sip:911@h', trunk: acme}}", "directory.desk.sip"),
+        ("listen: {sip: [{udp: '127.0.0.1:5060', ca: ca.pem}]}", "listen.sip[0].ca"),
         ("models: {}", "models"),
         ("models: {m: {kind: realtime, url: 'https://x'}}", "models.m.url"),
         ("listen: {sip: []}", "listen.sip"),
@@ -100,10 +112,60 @@ def test_each_part_that_does_not_fit_is_told_by_its_path(more: str, path: str) -
         ("{from: [10.0.0.1], refer: maybe}", "trunks.acme.refer"),
         ("{from: [10.0.0.1], country: usa}", "trunks.acme.country"),
         ("{from: [10.0.0.1], cps: -1}", "trunks.acme.cps"),
+        ("{from: [10.0.0.1], country: XX}", "trunks.acme.country"),
+        ("{from: [10.0.0.1], to: 'sip:h;transport=sctp'}", "trunks.acme.to"),
+        ("{from: [10.0.0.1], to: [sip:h, 'sip:h?x=y']}", "trunks.acme.to[1]"),
+        ("{from: [10.0.0.1], register: {}, to: sip:h}", "trunks.acme.register"),
+        ("{from: [10.0.0.1], register: {}, auth: {user: u, password: p}}", "trunks.acme.register"),
+        ("{from: [10.0.0.1], tls: {cert: c.pem}}", "trunks.acme.tls"),
+        ("{tls: {identity: [h]}}", "trunks.acme.tls.identity"),
+        ("{tls: {ca: c.pem}}", "trunks.acme.from"),
+        ("{challenge: {user: u, password: p, algorithms: []}}", "trunks.acme.challenge.algorithms"),
+        ("{from: [10.0.0.1], session_timer: {min_se: 30}}", "trunks.acme.session_timer.min_se"),
+        ("{from: [10.0.0.1], session_timer: {expires: 60}}", "trunks.acme.session_timer.expires"),
+        ("{from: [10.0.0.1], probe: {fail: 4, of: 3}}", "trunks.acme.probe.fail"),
+        ("{from: [10.0.0.1], identity: {sign: A, key: k.pem}}", "trunks.acme.identity.certificate_url"),
+        ("{from: [10.0.0.1], identity: {verify: require, anchors: a.pem}}", "trunks.acme.identity.hosts"),
+        ("{from: [10.0.0.1], identity: {certificate_url: 'http://h/c.pem'}}", "trunks.acme.identity.certificate_url"),
     ],
 )
 def test_each_part_of_a_trunk_that_does_not_fit_is_told_by_its_path(trunk: str, path: str) -> None:
     assert problem(trunk).startswith(f"f.yaml:3: {path}")
+
+
+def test_what_nobody_dials_for_help_is_told() -> None:
+    dialled = problem("{from: [10.0.0.0/30], to: sip:h}", more="emergency: {trunk: acme, numbers: [help]}")
+    assert dialled.startswith("f.yaml:6: emergency.numbers[0]: ")
+
+
+def test_a_number_for_help_is_no_scenarios() -> None:
+    assert "no scenario answers it" in problem("{from: [10.0.0.0/30], country: GB}", "999")
+    assert load(SOME, "999").number_for("999", "acme") is not None
+
+
+def test_a_range_or_pattern_that_is_nearly_everything_is_refused() -> None:
+    assert "would answer almost anything" in problem(number="+1xxxxxxxxxx")
+    assert "would answer almost anything" in problem(number="+13120000000-+13129999999")
+    assert "is an empty range" in problem(number="+13125550199-+13125550100")
+
+
+def test_a_number_behind_a_pattern_that_holds_as_often_is_told() -> None:
+    more = "  - {match: '+13125550101', trunk: acme, scenario: s}\n"
+    assert problem(number="+1312555xxxx", more=more).endswith("numbers[1]: is never reached: numbers[0] matches first")
+
+
+def test_a_user_of_a_challenge_belongs_to_one_trunk() -> None:
+    both = "{challenge: {user: u, password: p}}\n  other: {challenge: {user: u, password: q}}"
+    assert '"u" is acme\'s already' in problem(both)
+
+
+def test_a_trunk_may_be_known_by_its_challenge_or_its_certificate_alone() -> None:
+    assert load("{challenge: {user: u, password: p}}").trunk_of("10.0.0.1") is None
+    assert load("{to: 'sips:h', tls: {identity: [h]}}").trunks["acme"].tls is not None
+
+
+def test_a_trunk_nobody_named_addresses_of_is_not_this_machine() -> None:
+    assert '"*" would answer anything' in problem("{challenge: {user: u, password: p}}", "*")
 
 
 def test_tls_needs_a_certificate_and_is_not_built_yet() -> None:

@@ -1,0 +1,38 @@
+"""What a configuration may do and its owner should know of: told by `check` and at start, and stops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from callactors.config.config import Config
+from callactors.errors import ConfigError
+
+
+def warn(config: Config) -> Iterator[ConfigError]:
+    """Every doubt about a configuration that is fine otherwise."""
+    yield from _emergency(config)
+    yield from _private(config)
+
+
+def _emergency(config: Config) -> Iterator[ConfigError]:
+    """A scenario that serves the public has to do something with a call for help."""
+    told: set[str] = set()
+    for index, line in enumerate(config.numbers):
+        trunk = config.trunks.get(line.trunk)
+        if trunk is None or trunk.is_loopback or line.trunk in told:
+            continue
+        told.add(line.trunk)
+        path = f"numbers[{index}]"
+        if config.emergency is None:
+            problem = f"{line.scenario or 'this file'} serves the public by {line.trunk} without emergency calls"
+            remedy = "add emergency: {trunk: NAME}; until then such a caller is told to use another phone"
+            yield config.marks.error(path, problem, remedy)
+        elif trunk.country is None:
+            problem = f"{line.trunk} has no country: only 911, 112 and emergency.numbers are known as emergency calls"
+            yield config.marks.error(f"trunks.{line.trunk}", problem, f"add trunks.{line.trunk}.country")
+
+
+def _private(config: Config) -> Iterator[ConfigError]:
+    if config.emergency is not None and config.emergency.location is None:
+        problem = "emergency calls carry no location"
+        yield config.marks.error("emergency", problem, "add location: a PIDF-LO file (RFC 6442)")

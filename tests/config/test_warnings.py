@@ -1,0 +1,31 @@
+"""What `check` warns of."""
+
+from __future__ import annotations
+
+from callactors import config
+from callactors.config.warnings import warn
+
+
+def warnings(trunk: str, more: str = "") -> list[str]:
+    text = f'version: 1\ntrunks:\n  acme: {trunk}\nnumbers: [{{match: "+1312", trunk: acme, scenario: salon}}]\n{more}'
+    return [str(problem) for problem in warn(config.load(text, "f.yaml", {}))]
+
+
+def test_serving_the_public_without_emergency_calls_is_a_warning() -> None:
+    (told,) = warnings("{from: [10.0.0.1]}")
+    assert told.startswith("f.yaml:4: numbers[0]: salon serves the public by acme without emergency calls")
+
+
+def test_this_machine_is_not_the_public() -> None:
+    assert warnings("{from: [127.0.0.1]}") == []
+
+
+def test_a_trunk_of_no_country_knows_few_numbers_for_help() -> None:
+    whole = "emergency: {trunk: acme, location: hq.xml}"
+    assert "has no country" in warnings("{from: [10.0.0.1], to: sip:h}", whole)[0]
+    assert warnings("{from: [10.0.0.1], to: sip:h, country: US}", whole) == []
+
+
+def test_an_emergency_trunk_without_a_location_is_a_warning() -> None:
+    (told,) = warnings("{from: [10.0.0.1], to: sip:h, country: US}", "emergency: {trunk: acme}")
+    assert told == "f.yaml:5: emergency: emergency calls carry no location; add location: a PIDF-LO file (RFC 6442)"
