@@ -35,6 +35,10 @@ class Table:
         """Received INVITEs without a final response, or without the ACK of one."""
         return sum(session.half_open for session in self.invites.values())
 
+    def calls(self, trunk: str) -> int:
+        """How many calls of that trunk go on, either way: what its channels are counted by."""
+        return sum(session.trunk == trunk and not session.ended for session in self.sessions.values())
+
     def trunk_of(self, source: Hop) -> str | None:
         """Whose a packet from there is."""
         trunk = self._listed(source)
