@@ -51,6 +51,7 @@ class Endpoint:
         local_of: Callable[[Hop], Address] | None = None,
         node: str,
         trunk_of: Callable[[Hop], str | None],
+        admits: Callable[[Hop, str], bool] = lambda hop, trunk: True,
         random: Random,
         policy_of: Callable[[str], Policy] = lambda trunk: Policy(),
         accepting: Callable[[], bool] = lambda: True,
@@ -62,11 +63,14 @@ class Endpoint:
         `local_of(hop)` is asked instead where it is given.
 
         `node` begins every tag and branch. `trunk_of(source)` names the trunk a message comes from, or None;
-        it is only asked about numeric hosts. `policy_of(trunk)` is how that trunk is spoken to. `gate` is asked about
+        it is only asked about numeric hosts. `admits(source, trunk)` has the last word where a call or a question of
+        ours makes a neighbour known. `policy_of(trunk)` is how that trunk is spoken to. `gate` is asked about
         every new request outside a dialog, before anything of it is remembered.
         """
-        self._core = Core(local=local, listeners=listeners, node=node, random=random, user_agent=user_agent)
-        self._table, self._policy_of, self._gate = Table(trunk_of), policy_of, gate
+        self._core = Core(
+            local=local, listeners=listeners, local_of=local_of, node=node, random=random, user_agent=user_agent
+        )
+        self._table, self._policy_of, self._gate = Table(trunk_of, admits), policy_of, gate
         self._reception = Reception(
             self._core, self._table, policy_of=policy_of, accepting=accepting, gate=gate, max_entries=max_entries
         )
@@ -120,6 +124,10 @@ class Endpoint:
     def entries(self) -> int:
         """Sessions, questions and transactions in the table."""
         return len(self._table) + self._core.entries()
+
+    def calls(self, trunk: str) -> int:
+        """How many calls of that trunk go on, either way."""
+        return self._table.calls(trunk)
 
     def unsettled(self) -> int:
         """How many of our requests wait for their final response, and of our 2xx for their ACK."""
