@@ -30,7 +30,8 @@ from callactors.calls.house import (
 from callactors.calls.models import ModelLine
 from callactors.calls.playbook import Playbook
 from callactors.calls.switchboard import Switchboard
-from callactors.config import Config
+from callactors.commands.listening import open_wires
+from callactors.config import Config, neighbours
 from callactors.errors import MalformedMessage, Unusable
 from callactors.meters.log import call_event, log
 from callactors.net.capture_file import CaptureFile
@@ -154,24 +155,21 @@ class _Calls:
         )
 
     def _listen(self, dice: random.Random) -> SipEndpoint:
-        config, listen = self.config, self.config.listen
-        try:
-            return SipEndpoint(
-                listen.udp.host,
-                listen.udp.port,
-                node=config.node,
-                trunk_of=lambda source: config.trunk_of(source.host),
-                on_invite=lambda invite: self.switchboard.invited(invite),
-                random=dice,
-                advertise=listen.advertise,
-                policy_of=config.policy,
-                accepting=lambda: not self.switchboard.full(),
-                user_agent=f"callactors/{__version__}",
-                tap=self.capture.tap,
-            )
-        except OSError as error:
-            remedy = "stop what uses it, or choose another address with --sip HOST:PORT"
-            raise Unusable(f"SIP cannot listen on {listen.udp}: {error.strerror}; {remedy}") from error
+        config, wires = self.config, open_wires(self.config)
+        return SipEndpoint(
+            *wires.address,
+            wire=wires,
+            node=config.node,
+            trunk_of=lambda source: neighbours.trunk_of(config, source, wires.names(source.flow)),
+            admits=lambda source, trunk: neighbours.admits(config, trunk, source, wires.names(source.flow)),
+            on_invite=lambda invite: self.switchboard.invited(invite),
+            random=dice,
+            advertise=config.listen.advertise,
+            policy_of=config.policy,
+            accepting=lambda: not self.switchboard.full(),
+            user_agent=f"callactors/{__version__}",
+            tap=self.capture.tap,
+        )
 
     @asynccontextmanager
     async def open(self, services: trio.Nursery) -> AsyncIterator[Serving]:

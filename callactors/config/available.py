@@ -16,21 +16,11 @@ CODECS = ("pcmu", "pcma")
 
 def check(config: Config) -> Iterator[NotAvailable]:
     """A NotAvailable for each value that is not built yet."""
-    yield from _listen(config)
     yield from _trunks(config)
     yield from _limits(config)
     yield from _recording(config)
     if not config.stores.url.startswith("sqlite:///"):
         yield config.marks.not_available("stores.url", "", "use sqlite:///PATH")
-
-
-def _listen(config: Config) -> Iterator[NotAvailable]:
-    for index, listener in enumerate(config.listen.sip):
-        for word in ("tcp", "tls"):
-            if getattr(listener, word) is not None:
-                yield config.marks.not_available(f"listen.sip[{index}].{word}", word, "use udp")
-        if index:
-            yield config.marks.not_available(f"listen.sip[{index}]", "a second listener", "use one udp listener")
 
 
 def _trunks(config: Config) -> Iterator[NotAvailable]:

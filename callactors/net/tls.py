@@ -1,21 +1,19 @@
-"""TLS for SIP (RFC 3261 section 26.3, RFC 5922): contexts, and the names a peer's verified certificate bears.
+"""TLS for SIP (RFC 3261 section 26.3): contexts for listeners and for connections of ours.
 
 - A chain that does not lead to the CAs we were given ends the handshake, in both directions.
-- Names are compared here, not by OpenSSL: SIP certificates bear `sip:` URIs, and a trunk may be known by several names.
-- A certificate's leftmost label may be `*` (carriers issue such ones; RFC 5922 section 7.2 would forbid it).
+- Names are compared by sip/tls_names, not by OpenSSL: SIP certificates bear `sip:` URIs, and a trunk may be known by
+  several names.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
-from collections.abc import Iterable, Mapping
-from typing import Any
 
 import attrs
 
 from callactors.errors import Unusable
 from callactors.sip.address import Hop
+from callactors.sip.tls_names import is_address
 
 
 @attrs.frozen
@@ -47,7 +45,7 @@ def client_context(ca: str | None = None, cert: str | None = None, key: str | No
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False  # `bears` does it, for URIs too
+    context.check_hostname = False  # sip/tls_names does it, for URIs too
     if ca is None:
         context.load_default_certs()
     else:
@@ -62,31 +60,9 @@ def public_server(hop: Hop, context: ssl.SSLContext) -> Secure:
     return Secure(context, (hop.server or hop.host,))
 
 
-def names_of(certificate: Mapping[str, Any] | None) -> tuple[str, ...]:  # Any: ssl's own dictionary
-    """The hosts a verified certificate speaks for: SIP URIs without a user, DNS names, addresses; lower case."""
-    found: list[str] = []
-    for kind, value in (certificate or {}).get("subjectAltName", ()):
-        if kind == "URI" and value.lower().startswith(("sip:", "sips:")) and "@" not in value:
-            found.append(value.partition(":")[2].partition(";")[0].lower())
-        elif kind == "DNS":
-            found.append(value.lower())
-        elif kind == "IP Address":
-            found.append(str(ipaddress.ip_address(value.strip())))
-    return tuple(dict.fromkeys(found))
-
-
-def bears(names: Iterable[str], wanted: Iterable[str]) -> bool:
-    """Whether one of a certificate's names is one of those wanted."""
-    known = {name.lower().rstrip(".") for name in names}
-    for host in (one.lower().rstrip(".") for one in wanted):
-        if host in known or (not _is_address(host) and "*." + host.partition(".")[2] in known):
-            return True
-    return False
-
-
 def server_name(hop: Hop) -> str | None:
     """What we tell the server we have come for (SNI): a name, never an address."""
-    return hop.server if hop.server and not _is_address(hop.server) else None
+    return hop.server if hop.server and not is_address(hop.server) else None
 
 
 def _load(context: ssl.SSLContext, cert: str, key: str) -> None:
@@ -106,11 +82,3 @@ def _trust(context: ssl.SSLContext, ca: str) -> None:
 
 def _why(error: OSError) -> str:
     return error.strerror or str(error)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -21,9 +21,10 @@ import trio
 from trio.abc import Stream
 
 from callactors.net.streams import Connection, Ended, Patience
-from callactors.net.tls import Secure, bears, client_context, names_of, public_server, server_name
+from callactors.net.tls import Secure, client_context, public_server, server_name
 from callactors.net.udp import OnLost, UdpSocket, ignore_lost
 from callactors.sip.address import Address, Hop, Transport
+from callactors.sip.tls_names import bears, names_of
 
 BACKLOG = 256
 UNACKNOWLEDGED = 10_000  # milliseconds the network may take to acknowledge our bytes (TCP_USER_TIMEOUT)

@@ -47,7 +47,7 @@ class Reception:
     def read(self, data: bytes, source: Hop, trunk: str | None, now: float) -> None:
         """One message of `trunk`, or of a stranger. Raises MalformedMessage, UnsafeText."""
         try:
-            message = parse(data)
+            message = parse(data, stream=source.reliable)
         except MalformedMessage as problem:
             if trunk is not None:
                 self._refuse_unreadable(data, source, trunk, problem.status)

@@ -17,10 +17,15 @@ from callactors.sip.session import Session
 
 
 class Table:
-    """Who is talking. `listed(source)` is the trunk that lists an address, or None."""
+    """Who is talking. `listed(source)` is the trunk that lists an address, or None.
 
-    def __init__(self, listed: Callable[[Hop], str | None]) -> None:
-        self._listed = listed
+    `admits(source, trunk)` says whether one who is only known by talking to us may be that trunk's.
+    """
+
+    def __init__(
+        self, listed: Callable[[Hop], str | None], admits: Callable[[Hop, str], bool] = lambda hop, trunk: True
+    ) -> None:
+        self._listed, self._admits = listed, admits
         self.sessions: dict[int, Session] = {}
         self.asking: dict[int, Asking] = {}
         self.invites: dict[tuple[str, ...], Incoming] = {}  # by the INVITE's transaction key, for CANCEL
@@ -43,7 +48,8 @@ class Table:
         """Whose a packet from there is."""
         trunk = self._listed(source)
         if trunk is None:
-            trunk = next((trunk for host, trunk in self._known if host == source.host), None)
+            known = (trunk for host, trunk in self._known if host == source.host)
+            trunk = next((trunk for trunk in known if self._admits(source, trunk)), None)
         return trunk
 
     def lists(self, trunk: str) -> Callable[[Hop], bool]:

@@ -112,8 +112,6 @@ def test_a_value_that_is_not_built_is_refused_in_the_contracts_words() -> None:
         "recording: {mode: always, keep_days: 3}",
         "limits: {usd_per_day: 200}",
         "stores: {url: postgresql://u:hidden@h/d}",
-        "listen: {sip: [{tcp: 127.0.0.1:5060}]}",
-        "listen: {sip: [{udp: 127.0.0.1:5060}, {udp: 127.0.0.1:5061}]}",
     ],
 )
 def test_what_is_not_built_is_refused_and_can_be_told_from_what_is_wrong(more: str) -> None:
