@@ -3,6 +3,7 @@
 - What to try is routing's and sip/locate's matter, when to stop routing/failover's; this file owns the deadlines.
 - SILENT seconds without any response at all: the neighbour is dead. PROGRESS seconds without a 18x: its network is.
   Once it rings, `timers.no_answer`; over everything, `timers.setup_total` or what Wanted says.
+- An address whose breaker is open comes last, after every healthy one; a trunk that is full is passed over.
 - Emergency calls ask nobody's leave: no permit, channels, calls per second or breaker stops them.
 """
 
@@ -18,13 +19,17 @@ import trio
 
 from callactors.calls.ways import Locate, Nowhere, WayFinder
 from callactors.config import Config
+from callactors.routing.breaker import Breakers
 from callactors.routing.cause import Cause
-from callactors.routing.failover import elsewhere, verdict
+from callactors.routing.failover import blames_trunk, elsewhere, verdict
+from callactors.routing.limits import Cap, Limits
 from callactors.routing.route import Choice
 from callactors.routing.way import Tried, Wanted, Way
 
 SILENT = 4.0  # seconds until any response; 100 comes within 0.2 s from whoever is alive (RFC 3261 section 17.2.1)
 PROGRESS = 20.0  # seconds until a 18x: the slowest international routes need 15
+QUEUE = 2.0  # seconds a call waits for its turn among a trunk's calls per second
+FULL = "it is at its channels or calls per second"
 BRIDGED = frozenset({"bridge", "emergency"})  # a person, not our agent, hears the early media
 
 
@@ -80,11 +85,15 @@ class Dialer:
         resolver: Locate,
         random: Random,
         *,
+        used: Callable[[str], int] = lambda trunk: 0,
         dress: Callable[[Wanted, Way], Way] = lambda wanted, way: way,
     ) -> None:
-        """`dress` finishes a Way just before its INVITE (a fresh signature)."""
+        """`used` is how many calls go on at a trunk; `dress` finishes a Way just before its INVITE (a signature)."""
+        trunks = config.trunks.items()
         self.finder = WayFinder(config, resolver, random)
-        self.config, self.dress = config, dress
+        self.limits = Limits({name: Cap(trunk.channels, trunk.cps) for name, trunk in trunks}, used)
+        self.breakers = Breakers({name: trunk.probe for name, trunk in trunks if trunk.probe}, random)
+        self.config, self.resolver, self.dress = config, resolver, dress
 
     async def dial(self, wanted: Wanted, start: Start, ended: Ended) -> Reached | Unreached:
         """Reach somebody.
@@ -110,27 +119,43 @@ class _Attempt:
     ended: Ended
     deadline: float
     tried: list[Tried] = attrs.Factory(list)
+    postponed: list[tuple[Choice, Way]] = attrs.Factory(list)  # their breakers are open
+    done: set[str] = attrs.Factory(set)  # trunks whose other addresses would say the same
 
     async def run(self) -> Reached | Unreached:
         for choice in self.dialer.finder.trunks(self.wanted):
-            over = await self._by(choice)
+            for way in await self._ways(choice):
+                over = await self._by(choice, way)
+                if over is not None:
+                    return over
+        for choice, way in self.postponed:
+            over = await self._by(choice, way, last=True)
             if over is not None:
                 return over
-        return Unreached(Cause.UNREACHED, tuple(self.tried))
+        full = self.tried and all(tried.reason == FULL for tried in self.tried)
+        return Unreached(Cause.TRUNK_FULL if full else Cause.UNREACHED, tuple(self.tried))
 
-    async def _by(self, choice: Choice) -> Reached | Unreached | None:
-        """All of one trunk's addresses; None when the next trunk's turn has come."""
-        ways = await self._ways(choice)
-        for way in ways:
-            leg, tried = await self._try_both(way)
-            outcome = verdict(tried, bridged=self._bridged)
-            if outcome == "answered" and leg is not None:
-                return Reached(leg, tried.way, tuple(self.tried))
-            if outcome == "person" or self._late():
-                return Unreached(cause_of(tried), tuple(self.tried))
-            if not elsewhere(tried):
-                break
+    async def _by(self, choice: Choice, way: Way, *, last: bool = False) -> Reached | Unreached | None:
+        """One way, if it is its turn; None when the next one's has come."""
+        if way.trunk in self.done:
+            return None
+        if not (last or self._healthy(way)):
+            self.postponed.append((choice, way))
+            return None
+        leg, tried = await self._try_both(choice, way)
+        outcome = verdict(tried, bridged=self._bridged)
+        if outcome == "answered" and leg is not None:
+            return Reached(leg, tried.way, tuple(self.tried))
+        if outcome == "person":
+            return Unreached(cause_of(tried), tuple(self.tried))
+        if self._late():
+            return Unreached(Cause.UNREACHED, tuple(self.tried))
+        if not elsewhere(tried):
+            self.done.add(way.trunk)
         return None
+
+    def _healthy(self, way: Way) -> bool:
+        return self._emergency or self.dialer.breakers.allows(way.trunk, way.hop, trio.current_time())
 
     async def _ways(self, choice: Choice) -> list[Way]:
         ways: list[Way] = []
@@ -140,9 +165,11 @@ class _Attempt:
             self._skip(choice, "its address cannot be found")
         return ways
 
-    def _skip(self, choice: Choice, reason: str) -> None:
+    def _skip(self, choice: Choice, reason: str) -> Tried:
         way = self.dialer.finder.nowhere(self.wanted, choice)
-        self._lost(None, Tried(way=way, transport_failed=True, reason=reason))
+        tried = Tried(way=way, transport_failed=True, reason=reason)
+        self._lost(None, tried)
+        return tried
 
     def _late(self) -> bool:
         return trio.current_time() >= self.deadline
@@ -151,23 +178,56 @@ class _Attempt:
     def _bridged(self) -> bool:
         return self.wanted.purpose in BRIDGED
 
-    async def _try_both(self, way: Way) -> tuple[PlacedLeg | None, Tried]:
+    @property
+    def _emergency(self) -> bool:
+        return self.wanted.purpose == "emergency"
+
+    async def _try_both(self, choice: Choice, way: Way) -> tuple[PlacedLeg | None, Tried]:
         """The way, and once more with a plainer offer where that may help."""
-        leg, tried = await self._try(way)
+        leg, tried = await self._try(choice, way)
         if verdict(tried, bridged=self._bridged) == "plainer":
-            leg, tried = await self._try(msgspec.structs.replace(way, plainer=True))
+            leg, tried = await self._try(choice, msgspec.structs.replace(way, plainer=True))
         return leg, tried
 
-    async def _try(self, way: Way) -> tuple[PlacedLeg | None, Tried]:
-        leg = await self.start(self.dialer.dress(self.wanted, way))
+    async def _try(self, choice: Choice, way: Way) -> tuple[PlacedLeg | None, Tried]:
+        """One INVITE, where the trunk has room for it; its breaker hears how it went."""
+        failed: bool | None = None
+        try:
+            if not await self._room(way.trunk):
+                self.done.add(way.trunk)
+                return None, self._skip(choice, FULL)
+            leg, tried = await self._invite(way)
+            failed = blames_trunk(tried)
+        finally:
+            self.dialer.breakers.report(way.trunk, way.hop, failed, trio.current_time())
+        if not tried.answered:
+            self._lost(leg, tried)
+        return leg, tried
+
+    async def _room(self, trunk: str) -> bool:
+        """Whether the trunk takes a call, waiting its turn for a little while."""
+        limits, patience = self.dialer.limits, min(self.deadline, trio.current_time() + QUEUE)
+        if self._emergency:
+            return True
+        while not limits.take(trunk, now := trio.current_time()):
+            turn = now + limits.wait(trunk, now)
+            if turn > patience:
+                return False
+            await trio.sleep_until(max(turn, now + 0.01))
+        return True
+
+    async def _invite(self, way: Way) -> tuple[PlacedLeg, Tried]:
+        try:
+            leg = await self.start(self.dialer.dress(self.wanted, way))
+        finally:
+            if not self._emergency:
+                self.dialer.limits.begun(way.trunk)
         tried: Tried | None = None
         try:
             tried = await self._settle(leg)
         finally:
             if tried is None:
                 leg.hang_up(Cause.CANCELLED)
-        if not tried.answered:
-            self._lost(leg, tried)
         return leg, tried
 
     async def _settle(self, leg: PlacedLeg) -> Tried:
@@ -201,6 +261,6 @@ def cause_of(tried: Tried) -> Cause:
         return Cause.BUSY
     if tried.q850 == 21 or tried.status == 603:
         return Cause.DECLINED
-    if tried.q850 in (18, 19) or tried.rang or tried.status in (None, 408, 480, 487):
+    if tried.q850 in (18, 19) or tried.rang:
         return Cause.NOT_ANSWERED
     return Cause.REFUSED

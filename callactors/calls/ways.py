@@ -2,6 +2,7 @@
 
 The second carrier's DNS is asked only once the first carrier has failed. Rules of who may be dialled by which trunk:
 - A number needs a prefix of `permit` or a name in `directory`; a URI needs a name in `directory`. Emergency needs none.
+- Nobody is dialled at an emergency number for any other purpose.
 - The hop is always one of a trunk's `to`: no URI, wherever it came from, sends a packet to anybody else.
 """
 
@@ -18,6 +19,7 @@ from callactors.config import Config
 from callactors.config.trunk_schema import TrunkSettings
 from callactors.errors import MalformedMessage, Theirs
 from callactors.routing.cause import Cause
+from callactors.routing.emergency import emergency_number
 from callactors.routing.route import Choice, choices, permitted
 from callactors.routing.way import Wanted, Way
 from callactors.sip.address import Hop
@@ -56,6 +58,8 @@ class WayFinder:
         usable = [one for one in found if one.trunk not in wanted.avoid and self._takes_calls(one.trunk)]
         if not usable:
             raise Nowhere(Cause.NO_ROUTE)
+        if wanted.purpose != "emergency" and any(self._for_help(wanted, one.trunk) for one in usable):
+            raise Nowhere(Cause.NOT_PERMITTED)
         showing = [one for one in usable if self._may_show(one.trunk, wanted)]
         if not showing:
             raise Nowhere(Cause.CALLER_ID)
@@ -87,6 +91,13 @@ class WayFinder:
         if known or (number is not None and permitted(number, self._config.permit)):
             return number
         raise Nowhere(Cause.NOT_PERMITTED)
+
+    def _for_help(self, wanted: Wanted, trunk: str) -> bool:
+        """Whether this would be an emergency call in the trunk's country."""
+        uri, emergency = _read(wanted.uri or ""), self._config.emergency
+        user = uri.user_decoded if isinstance(uri, SipUri | TelUri) else wanted.uri
+        extra = emergency.numbers if emergency is not None else ()
+        return emergency_number(wanted.number or user or "", self._config.trunks[trunk].country, extra) is not None
 
     def _takes_calls(self, trunk: str) -> bool:
         return trunk in self._config.trunks and next(self._uris(trunk), None) is not None
