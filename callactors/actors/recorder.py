@@ -1,6 +1,7 @@
 """A call on tape: caller left, agent right, in one WAV (8 kHz, 16 bit), aligned to what each side really heard.
 
-- Both channels are laid out by the leg's own positions, so silence and losses keep their length.
+- Both channels are laid out by the leg's own positions, so silence and losses keep their length; a leg that takes over
+  goes on where its clock says, and never before what the last one left.
 - Disk writes go through net/offload once a second; what is left is written in `finally`, at most a second's worth.
 - A disk that fails ends the recording with a fact, never the call.
 """
@@ -70,6 +71,8 @@ class Recorder:
     _caller: Channel = attrs.field(factory=Channel, init=False)
     _agent: Channel = attrs.field(factory=Channel, init=False)
     _written: int = attrs.field(default=0, init=False)
+    _began: dict[int, int] = attrs.field(factory=dict, init=False)  # leg: where on tape its media begins
+    _epoch: float = attrs.field(default=0.0, init=False)  # when the tape begins
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         try:
@@ -81,8 +84,7 @@ class Recorder:
         task_status.started()
         try:
             async for sound in self.tape:
-                self._skip(file, sound.position)
-                self._lay(sound)
+                self._put(file, sound)
                 await self._spill(file)
         except OSError as error:
             self.failed = str(error)
@@ -103,10 +105,21 @@ class Recorder:
             file.seek(4 * (position - end), os.SEEK_CUR)
             self._caller.base = self._agent.base = self._written = position
 
-    def _lay(self, sound: CallerAudio | AgentHeard) -> None:
+    def _put(self, file: BinaryIO, sound: CallerAudio | AgentHeard) -> None:
+        """Skip to where it belongs, and lay it there."""
         decode = pcmu_decode if sound.format is AudioFormat.PCMU else pcma_decode
         channel = self._caller if isinstance(sound, CallerAudio) else self._agent
-        channel.lay(sound.position, decode(sound.audio))
+        position = self._beginning(sound) + sound.position
+        self._skip(file, position)
+        channel.lay(position, decode(sound.audio))
+
+    def _beginning(self, sound: CallerAudio | AgentHeard) -> int:
+        if not self._began:
+            self._began[sound.leg], self._epoch = 0, sound.at - sound.position / RATE
+        if sound.leg not in self._began:
+            by_clock = round((sound.at - self._epoch) * RATE) - sound.position
+            self._began[sound.leg] = max(by_clock, self._caller.end, self._agent.end)
+        return self._began[sound.leg]
 
     async def _spill(self, file: BinaryIO) -> None:
         """Write what can no longer change, a second at a time; once taken from its channel it must get there."""
@@ -125,8 +138,7 @@ class Recorder:
         try:
             with file:
                 for sound in _drained(self.tape):
-                    self._skip(file, sound.position)
-                    self._lay(sound)
+                    self._put(file, sound)
                 file.write(self._interleaved(max(self._caller.end, self._agent.end, self._written)))
                 file.seek(0)
                 file.write(header(4 * self._written, channels=2))

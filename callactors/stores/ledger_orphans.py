@@ -20,8 +20,11 @@ GRACE = 30_000  # ms past another node's lease
 _OPEN = """SELECT id, node, boot, started, answered FROM calls WHERE ended IS NULL
   AND ((node = :node AND boot <> :boot) OR (node <> :node AND lease_until < :now - :grace)) ORDER BY id"""
 _FACTS = DialogFacts.__struct_fields__
+# only who called may end an early dialog (RFC 3261 section 15): leg 0 of an inbound call is the caller's to give up
+_RINGS = """rang IS NOT NULL AND remote_tag <> ''
+  AND (leg > 0 OR (SELECT direction FROM calls WHERE id = call) = 'outbound')"""
 _DIALOGS = f"""SELECT {", ".join(_FACTS)} FROM attempts
-  WHERE call = ? AND answered IS NOT NULL AND ended IS NULL AND sip_call_id IS NOT NULL ORDER BY n"""
+  WHERE call = ? AND ended IS NULL AND sip_call_id IS NOT NULL AND (answered IS NOT NULL OR {_RINGS}) ORDER BY n"""
 _STILL = """id = :call AND boot = :boot AND ended IS NULL
   AND (node = :node OR lease_until < :now - :grace)"""  # another node's call may have been renewed since we looked
 _CLOSE = (
@@ -35,7 +38,7 @@ _CLOSE = (
 
 @attrs.frozen
 class Orphan:
-    """An open call of a dead process. `dialogs` are its answered legs; times are UTC epoch milliseconds."""
+    """An open call of a dead process. `dialogs` are its answered legs, and those of ours that ring; times are UTC epoch milliseconds."""
 
     call: str
     node: str

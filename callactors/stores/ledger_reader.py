@@ -23,7 +23,8 @@ from callactors.stores import ledger_schema
 Facts = dict[str, Any]
 
 _CALLS = """SELECT id AS call, direction, scenario, caller, called, trunk, started, answered, ended, cause, ended_by,
-  outcome, (SELECT sip_code FROM attempts WHERE call = id AND sip_code IS NOT NULL ORDER BY n DESC LIMIT 1) AS sip_code,
+  outcome, (SELECT sip_code FROM attempts WHERE call = id AND sip_code IS NOT NULL
+    ORDER BY answered IS NULL, n DESC LIMIT 1) AS sip_code,
   usd, node FROM calls"""
 _PARTS = {
     "attempts": "SELECT * FROM attempts WHERE call = ? ORDER BY n",

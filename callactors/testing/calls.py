@@ -62,6 +62,7 @@ node: t1
 listen: {{sip: [{{udp: "127.0.0.1:5060"}}], rtp: 24000-24399}}
 trunks:
   loopback: {{from: [127.0.0.0/8], media_from: [127.0.0.0/8]}}
+{trunks}
 numbers: [{{match: "100", trunk: loopback, scenario: salon}}]
 directory: {{front_desk: {{sip: "sip:desk@127.0.0.1:5070", trunk: loopback}}}}
 stores: {{url: "sqlite:///{data}/stores.db"}}
@@ -76,10 +77,13 @@ Told = tuple[str, dict[str, object]]
 Adapt = Callable[[Playbook], Playbook]
 
 
-def settings(data: Path, models: Sequence[str] = ("main",), more: str = "") -> Config:
-    """The house's configuration, read from text as a user's is. `more` is YAML of whole sections."""
+def settings(data: Path, models: Sequence[str] = ("main",), more: str = "", trunks: str = "") -> Config:
+    """The house's configuration, read from text as a user's is. `more` is YAML of whole sections.
+
+    `trunks` are more trunks: lines of YAML, indented by two.
+    """
     lines = "\n".join(f'  {name}: {{kind: realtime, url: "ws://127.0.0.1:9/"}}' for name in models)
-    return load(CONFIG.format(data=data, models=lines, more=more), "callactors.yaml", {})
+    return load(CONFIG.format(data=data, models=lines, more=more, trunks=trunks), "callactors.yaml", {})
 
 
 # -- the model --------------------------------------------------------------------------------------------------------
@@ -281,6 +285,7 @@ async def open_house(
     data: Path,
     *minds: Mind,
     more: str = "",
+    trunks: str = "",
     adapt: Adapt = lambda book: book,
     phrase_ms: int = PHRASE_MS,
     open_for_calls: bool = True,
@@ -289,12 +294,12 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """A house with these models, in order of failover; leaving it ends every call, as a process's end does.
 
-    `more` is YAML of configuration sections, `adapt` changes the salon's playbook. A house that is not
+    `more` and `trunks` are YAML as `settings` has it, `adapt` changes the salon's playbook. A house that is not
     `open_for_calls` waits for somebody to run its switchboard. `tap` sees every SIP datagram of the house.
     """
     offload.INLINE.set(True)
     names = ["main", "second", "third"][: max(1, len(minds))]
-    config = settings(data, names, more)
+    config = settings(data, names, more, trunks)
     known = dict(zip(names, minds or (Mind(),), strict=True))
     with ExitStack() as stores:
         books = {name: adapt(book) for name, book in playbooks(config, None, stores).items()}

@@ -120,3 +120,22 @@ async def test_an_hour_on_hold_keeps_its_length_and_costs_no_memory_or_disk(tmp_
     left, _ = channels(path)
     assert strength(left[hour : hour + 8000], 400) > 0.99
     assert not left[8000:hour].any()
+
+
+async def test_a_leg_that_takes_over_goes_on_where_the_clock_says(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    first, second = caller(sine(400, 500), 0), caller(sine(700, 500), 0)
+    await recorded(path, first, CallerAudio(at=3.0, leg=1, format=PCMU, audio=second.audio, position=0))
+    left, _ = channels(path)
+    assert strength(left[:4000], 400) > 0.99
+    assert not np.any(np.abs(left[4000:24_000]) > 8)
+    assert strength(left[24_000:], 700) > 0.99
+
+
+async def test_a_leg_that_takes_over_erases_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    first, second = caller(sine(400, 500), 0), caller(sine(700, 500), 0)
+    await recorded(path, first, CallerAudio(at=0.1, leg=1, format=PCMU, audio=second.audio, position=0))
+    left, _ = channels(path)
+    assert strength(left[:4000], 400) > 0.99
+    assert strength(left[4000:], 700) > 0.99

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 
@@ -108,16 +109,20 @@ def test_kill_9_loses_no_durable_row_and_the_next_start_closes_exactly_the_orpha
     assert after["ours"] is None
 
 
-async def test_an_orphan_carries_what_a_bye_needs_for_its_answered_legs_only(tmp_path: Path) -> None:
+async def test_an_orphan_carries_what_a_bye_needs_for_its_answered_legs_and_those_of_ours_that_ring(
+    tmp_path: Path,
+) -> None:
     async with open_ledger(tmp_path / "ledger.db", "a1") as ledger:
         ledger.queue(opened("c1"))
         ledger.queue(AttemptRow(call="c1", n=0, leg=0, facts=FACTS, answered=1100))
         ledger.queue(AttemptRow(call="c1", n=1, leg=1, facts=FACTS, rang=1200))
+        ledger.queue(AttemptRow(call="c1", n=3, leg=3, facts=msgspec.structs.replace(FACTS, remote_tag=""), rang=1200))
+        ledger.queue(AttemptRow(call="c1", n=4, leg=4, facts=FACTS))
         ledger.queue(AttemptRow(call="c1", n=2, leg=1, facts=FACTS, answered=1300, ended=1400))
         ledger.queue(ToolRunRow(call="c1", session=0, tool_request_id="t", tool="book", arguments="{}"))
     async with open_ledger(tmp_path / "ledger.db", "a1") as ledger:
         (orphan,) = await ledger.orphans()
-        assert (orphan.call, orphan.started, orphan.dialogs) == ("c1", 1000, (FACTS,))
+        assert (orphan.call, orphan.started, orphan.dialogs) == ("c1", 1000, (FACTS, FACTS))
         assert await ledger.close_orphans([orphan]) == 1
         assert await ledger.orphans() == []
     db = sqlite3.connect(tmp_path / "ledger.db")
@@ -126,6 +131,15 @@ async def test_an_orphan_carries_what_a_bye_needs_for_its_answered_legs_only(tmp
     assert db.execute("SELECT ended FROM attempts WHERE n = 2").fetchone() == (1400,)
     assert db.execute("SELECT state FROM tool_runs").fetchone() == ("lost",)
     db.close()
+
+
+async def test_a_caller_who_was_still_ringing_is_theirs_to_give_up(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path / "ledger.db", "a1") as ledger:
+        ledger.queue(opened("c1"))
+        ledger.queue(AttemptRow(call="c1", n=0, leg=0, facts=FACTS, rang=1100))
+    async with open_ledger(tmp_path / "ledger.db", "a1") as ledger:
+        (orphan,) = await ledger.orphans()
+        assert orphan.dialogs == ()
 
 
 async def test_our_own_open_calls_and_closed_ones_are_no_orphans(tmp_path: Path) -> None:
