@@ -31,13 +31,14 @@ SLICE_MS = 200
 
 @attrs.define(eq=False)
 class Transcoder:
-    """Both directions of one call's audio."""
+    """Both directions of one call's audio. While `deaf` the model hears nothing of the caller: they are on hold."""
 
     leg: Leg
     from_leg: Mailbox[CallerAudio]
     to_model: Mailbox[CallerAudio]
     voice: Mailbox[Message]
     desk: Mailbox[Message]
+    deaf: bool = False
     _wanted: AudioFormat = attrs.field(default=AudioFormat.PCM16, init=False)
     _up: Converter | None = attrs.field(default=None, init=False)
     _down: dict[str, Converter] = attrs.field(factory=dict, init=False)
@@ -52,7 +53,8 @@ class Transcoder:
 
     async def _uplink(self) -> None:
         async for batch in self.from_leg:
-            self.to_model.offer(self._for_model(batch))
+            if not self.deaf:
+                self.to_model.offer(self._for_model(batch))
 
     def _for_model(self, batch: CallerAudio) -> CallerAudio:
         if batch.format is self._wanted:

@@ -32,6 +32,7 @@ from callactors.actors.sip_leg import SipLeg
 from callactors.actors.tool_executor import ToolExecutor, ToolRun
 from callactors.actors.transcoder import Transcoder
 from callactors.calls.conductor import Conductor
+from callactors.calls.consult import Consulting
 from callactors.calls.contain import contain
 from callactors.calls.dialling import Dialling
 from callactors.calls.line import Line
@@ -96,10 +97,16 @@ class Call:
     nursery: trio.Nursery | None = attrs.field(default=None, init=False)  # while it lives
     scopes: dict[int, trio.Nursery] = attrs.field(factory=dict, init=False)  # of the legs that run, by their number
     running: dict[int, SipLeg] = attrs.field(factory=dict, init=False)
+    transcoder: Transcoder = attrs.field(init=False)
+    consulting: Consulting = attrs.field(init=False)
+    conversing: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)  # of the agent, not of the call
     _legs: int = attrs.field(default=0, init=False)  # numbers given out
 
     def __attrs_post_init__(self) -> None:
         self._legs = len(self.line.legs)
+        boxes = self.boxes
+        self.transcoder = Transcoder(self.line, boxes.from_leg, boxes.to_model, boxes.voice, boxes.desk)
+        self.consulting = Consulting(self, self.outside, self.transcoder)
         self.conductor = Conductor(
             caller=self.caller,
             language=self.language,
@@ -112,7 +119,7 @@ class Call:
             to_handoff=self.boxes.handoff,
             patience=Patience(self.playbook.scenario.silence),
             tell=self.terms.tell,
-            spawn=self._spawn,
+            spawn=self.spawn,
             redial=self._redial,
             placed=self.dialling is not None,
             specialist=self.playbook.specialist(self.playbook.scenario.start, self.caller, self.language),
@@ -139,6 +146,8 @@ class Call:
                     if not self.line.concerns(message):
                         self._aside(message)
                         continue
+                    if self.consulting.takes(message):
+                        continue
                     self.decided = self.conductor.decide(message)
                     if self.decided is not None:
                         self._hang_up()  # now: a cancelled leg only knows that its desk closed
@@ -160,24 +169,23 @@ class Call:
         self.line.hang_up(cause)  # it may have run to its end already, or never
 
     def _aside(self, message: Message) -> None:
-        if self.dialling is not None:
+        if not self.consulting.aside(message) and self.dialling is not None:
             self.dialling.aside(self, message)
 
-    def _spawn(self, work: Callable[..., object], *args: object) -> None:
+    def spawn(self, work: Callable[..., object], *args: object) -> None:
         if self.nursery is not None:
             self.nursery.start_soon(work, *args)  # type: ignore[arg-type]  # any coroutine function of the conductor
 
     async def _start(self, call: trio.Nursery) -> None:
-        boxes = self.boxes
         if self.line.current is not None:
             await self.run_leg(self.line.current)
-        call.start_soon(Transcoder(self.line, boxes.from_leg, boxes.to_model, boxes.voice, boxes.desk).run)
+        call.start_soon(self.transcoder.run)
         call.start_soon(self._handoff().run)
         call.start_soon(self._executor().run)
         if self.recorder is not None:
             call.start_soon(self.recorder.run)
         call.start_soon(self._answer if self.dialling is None else partial(self.dialling.run, self))
-        for work in (self._models, self._watch_length, self._watch_silence):
+        for work in (self._converse, self._leave_them_alone, self._watch_length, self._watch_silence):
             call.start_soon(work)
 
     def _handoff(self) -> Handoff:
@@ -185,10 +193,12 @@ class Call:
         return Handoff(
             leg=self.line,
             targets=self.playbook.targets,
-            phrases=HandoffPhrases(announce=phrases.transfer, back=phrases.back),
+            phrases=HandoffPhrases(announce=phrases.transfer, back=phrases.back, briefing=phrases.briefing),
             mailbox=self.boxes.handoff,
             desk=self.boxes.desk,
             patience=self.terms.timers.no_answer,
+            tries=self.playbook.scenario.handoff.tries,
+            aside=self.consulting,
         )
 
     def _executor(self) -> ToolExecutor:
@@ -229,6 +239,7 @@ class Call:
             await self.run_leg(leg)
         old = self.line.adopt(leg)
         if old is not None and old is not leg:
+            self.consulting.moved(old, leg)
             self.record.left(old.number, cause)
             self.drop_leg(old, cause)
 
@@ -301,6 +312,15 @@ class Call:
         return True
 
     # -- the model -----------------------------------------------------------------------------------------------
+
+    async def _converse(self) -> None:
+        with self.conversing:
+            await self._models()
+
+    async def _leave_them_alone(self) -> None:
+        """Caller and person are joined: the agent has nothing more to hear, to say, or to cost."""
+        await self.conductor.transfers.bridged.wait()
+        self.conversing.cancel()
 
     async def _models(self) -> None:
         """One session after the other, in the configured order: each line is tried twice, a fatal one never again.

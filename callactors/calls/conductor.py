@@ -138,7 +138,9 @@ class Conductor:
         return None
 
     def ended(self, cause: Cause, by: By) -> CallEnded:
-        """A call whose model never came back ended by that, however it was brought to its end."""
+        """A call whose model never came back ended by that, one put through is over when either hangs up."""
+        if self.transfers.bridged.is_set() and cause in (Cause.CALLER_HUNG_UP, Cause.CALLEE_HUNG_UP):
+            cause = Cause.TRANSFERRED
         if self.model_gone and cause in (Cause.TRANSFERRED, Cause.AGENT_HUNG_UP, Cause.COMPLETED):
             cause = Cause.MODEL_DOWN
         return CallEnded(at=trio.current_time(), cause=cause, by=by)

@@ -1,0 +1,187 @@
+"""The person a call dials for its caller, on a leg of their own: dialled, briefed, joined, let go. A handoff's Aside.
+
+- While the caller is held the model hears nothing of them, and while the person is briefed its words go to the person.
+- Once joined, the agent is gone: media and digits go from leg to leg, and whoever hangs up ends the call.
+- The person's leg is the call's: it ends with the call, whatever was under way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+import trio
+
+from callactors.actors.handoff import Missed, Person
+from callactors.actors.messages import (
+    CallEnded,
+    CallRinging,
+    DialogMoved,
+    DigitPressed,
+    LegEnded,
+    LegMessage,
+    LegReferred,
+    Message,
+    RtpWentSilent,
+    TransferOutcome,
+)
+from callactors.actors.sip_leg import SipLeg
+from callactors.actors.transcoder import Transcoder
+from callactors.calls.bridge import join, part
+from callactors.calls.dialer import Unreached
+from callactors.calls.outside import Outside
+from callactors.calls.referred import Referral
+from callactors.errors import MalformedMessage
+from callactors.routing.cause import Cause
+from callactors.routing.trunk import Target
+from callactors.routing.way import Wanted
+from callactors.sip.dialog import DialogId
+from callactors.sip.uri import SipUri, TelUri, parse_uri
+
+if TYPE_CHECKING:
+    from callactors.calls.call import Call
+
+_OUTCOMES: dict[Cause, TransferOutcome] = {
+    Cause.BUSY: "refused",
+    Cause.DECLINED: "refused",
+    Cause.NOT_ANSWERED: "no_answer",
+    Cause.NOT_PERMITTED: "refused",
+}
+
+
+@attrs.define(eq=False)
+class Consulted:
+    """Somebody who answered."""
+
+    leg: SipLeg
+    dialog: DialogId
+    gone: bool = False
+
+
+@attrs.define(eq=False)
+class Consulting:
+    """One call's people beside its caller, one at a time."""
+
+    call: Call
+    outside: Outside
+    transcoder: Transcoder
+    referral: Referral = attrs.field(init=False)
+    person: Consulted | None = attrs.field(default=None, init=False)
+    joined: bool = attrs.field(default=False, init=False)
+    _ended: set[int] = attrs.field(factory=set, init=False)  # legs that ended while only the dialer knew them
+
+    def __attrs_post_init__(self) -> None:
+        self.referral = Referral(self.call, self.outside)
+
+    # -- actors/handoff.Aside ------------------------------------------------------------------------------------
+
+    async def hold(self, held: bool) -> None:
+        """Music for the caller, or the agent again."""
+        leg, before = self.call.line.current, self.transcoder.deaf
+        self.transcoder.deaf = held
+        if leg is None or held == before:
+            return await trio.lowlevel.checkpoint()
+        await leg.hold(held)
+
+    async def dial(self, target: Target, purpose: Literal["consult", "bridge"]) -> Person | Missed:
+        if self.outside.emergency(_dialled(target.uri), target.trunk):
+            self.call.record.event("transfer_denied", target=target.name)
+            return Missed("refused")
+        wanted = Wanted(purpose=purpose, uri=target.uri, trunk=target.trunk)
+        reached = await self.outside.reach(self.call, wanted, conversing=False)
+        if isinstance(reached, Unreached):
+            code = reached.tried[-1].status if reached.tried else None
+            return Missed(_OUTCOMES.get(reached.cause, "failed"), code)
+        gone = reached.number in self._ended
+        self.person = Consulted(reached, reached.endpoint.dialog(reached.session), gone)
+        return self.person
+
+    def speak_to(self, person: Person | None) -> None:
+        self.transcoder.leg = self.call.line if person is None or self.person is None else self.person.leg
+
+    def join(self, person: Person) -> None:
+        caller = self.call.line.current
+        if self.person is None or caller is None:
+            return
+        self.joined = True
+        caller.flush()
+        self.call.line.legs.append(self.person.leg)
+        join(caller, self.person.leg)
+
+    def let_go(self, person: Person, cause: Cause) -> None:
+        gone, self.person, self.joined = self.person, None, False
+        if gone is not None and not gone.gone:
+            self.call.record.left(gone.leg.number, cause)
+            self.call.drop_leg(gone.leg, cause)
+
+    # -- what the call hears ---------------------------------------------------------------------------------------
+
+    def takes(self, message: Message) -> bool:
+        """A message of the leg the call speaks on; whether it is ours, and the agent has nothing to do with it."""
+        match message:
+            case LegReferred():
+                self.referral.asked(message)
+            case LegEnded():
+                return self.referral.left(message)
+            case DigitPressed() if self.joined and self.person is not None:
+                self.call.spawn(self.person.leg.send_digits, message.digit)
+            case RtpWentSilent() if self.joined:
+                self._silent(message)
+            case _:
+                return False
+        return True
+
+    def aside(self, message: Message) -> bool:
+        """A message of a leg the call does not speak on; whether it was about the person's."""
+        if isinstance(message, CallRinging):
+            self.referral.rings(message)
+        person = self.person
+        if person is None or not isinstance(message, LegMessage) or message.leg != person.leg.number:
+            return self._of_nobody(message)
+        match message:
+            case LegEnded():
+                self._person_ended(person, message)
+            case DigitPressed() if self.joined:
+                self.call.spawn(self.call.line.send_digits, message.digit)
+            case RtpWentSilent() if self.joined:
+                self._silent(message)
+            case DialogMoved():
+                self.call.record.moved(message.facts, message.leg)
+        return True
+
+    def _of_nobody(self, message: Message) -> bool:
+        """Of a leg that is only being dialled, or was."""
+        if isinstance(message, LegEnded):
+            self._ended.add(message.leg)
+        if self.call.dialling is not None or not isinstance(message, CallRinging):
+            return False
+        leg = self.call.running.get(message.leg)
+        if leg is not None:
+            self.call.record.ringing(message.leg, leg.facts)
+        return True
+
+    def _silent(self, message: RtpWentSilent) -> None:
+        self.call.record.event("rtp_silence", leg=message.leg, seconds=round(message.at - message.since, 1))
+        self.call.boxes.desk.offer(CallEnded(at=message.at, cause=Cause.RTP_SILENCE, by="us"))
+
+    def moved(self, old: SipLeg, new: SipLeg) -> None:
+        """Another leg has taken the caller's place."""
+        if self.joined and self.person is not None:
+            part(old, self.person.leg)
+            join(new, self.person.leg)
+
+    def _person_ended(self, person: Consulted, ended: LegEnded) -> None:
+        person.gone = True
+        self.call.record.left(ended.leg, ended.cause)
+        self.call.boxes.handoff.offer(ended)
+        if self.joined:
+            self.call.boxes.desk.offer(CallEnded(at=trio.current_time(), cause=Cause.TRANSFERRED, by=ended.by))
+
+
+def _dialled(uri: str) -> str:
+    """What a target's URI dials: its user part or number, else the whole of it."""
+    try:
+        parsed = parse_uri(uri)
+    except MalformedMessage:
+        return uri
+    return parsed.user_decoded or uri if isinstance(parsed, SipUri | TelUri) else uri
