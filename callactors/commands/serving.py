@@ -149,7 +149,7 @@ class _Calls:
             listen.udp.host, listen.rtp, dice, first_rtp=timers.first_rtp, rtp_silence=timers.rtp_silence
         )
         self.endpoint = self._listen(dice)
-        self.dialer = Dialer(config, Resolver(dice), dice)
+        self.dialer = Dialer(config, Resolver.of(config, dice), dice, used=self.endpoint.calls)
         self.switchboard = Switchboard(
             config, self.endpoint, self.plane, ledger, books, lines, phrases.cached, tell, self.dialer
         )

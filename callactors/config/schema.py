@@ -163,6 +163,7 @@ class Settings(Section, frozen=True, kw_only=True):
     version: Literal["1"]
     node: Name = Name("a1")
     listen: Listen = Listen()
+    dns: tuple[Address, ...] = ()  # name servers to ask in place of the system's
     trunks: dict[str, TrunkSettings]
     numbers: tuple[NumberEntry, ...]
     routes: tuple[Route, ...] = ()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from math import inf
+from pathlib import Path
 from random import Random
 
 import attrs
@@ -27,10 +28,12 @@ from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.NAPTR import NAPTR
 from dns.rdtypes.IN.SRV import SRV
 
+from callactors.config import Config
 from callactors.sip.address import Address, Hop, Transport
 from callactors.sip.locate import ALL, Host, Naptr, Question, Records, Srv, is_numeric, locate
 from callactors.sip.uri import SipUri
 
+HOSTS = Path("/etc/hosts")
 QUESTION = 2.0  # seconds, retransmissions included
 SEARCH = 5.0
 SHORTEST, LONGEST, NEGATIVE = 5.0, 3_600.0, 30.0  # seconds an answer is kept
@@ -70,6 +73,16 @@ class Resolver:
         self._asker: dns.asyncresolver.Resolver | None = None
         self._kept: OrderedDict[Question, _Kept] = OrderedDict()
         self._silent_until = -inf
+
+    @classmethod
+    def of(cls, config: Config, random: Random) -> Resolver:
+        """As the configuration and this machine's hosts file have it."""
+        try:
+            hosts = read_hosts(HOSTS.read_text("utf-8", "replace"))  # a page, read once, before anything runs
+        except OSError:
+            hosts = {}
+        ipv6 = any(":" in listener.address.host for listener in config.listen.sip)
+        return cls(random, servers=config.dns, hosts=hosts, ipv6=ipv6)
 
     async def hops(self, uri: SipUri) -> list[Hop]:
         """RFC 3263's order; empty when nobody can be found in time. Never raises for what DNS says or does not say."""
