@@ -106,6 +106,8 @@ class Framer:
 def _is_sip(head: bytes) -> bool:
     """Whether this is, or may yet become, a SIP message. An empty buffer may."""
     line, ends, _ = head.partition(b"\r\n")
+    if b"\n" in line:
+        return False
     if ends or len(line) > MAX_START:
         return b"SIP/" in line[:MAX_START].upper()
     return not line or 0x20 < line[0] < 0x7F
