@@ -1,11 +1,14 @@
 """The session description of one leg: what was offered, by whom, and what was agreed (RFC 3264). No I/O.
 
-- One offer of ours may wait for its answer, wherever that comes (200, 18x, PRACK, ACK); a newer one takes its place.
+- Offers in requests of ours are answered in the order in which they were made. A late one, in our response because
+  theirs brought none, has its answer in ACK or PRACK, or never; the next one takes its place.
 - An answer of ours never claims more than `wanted`: who has put the far end on hold stays so through its re-INVITEs.
 - A description that names this machine, its link or our own ports as a receiver is refused, unless the trunk lists it.
 """
 
 from __future__ import annotations
+
+from collections import deque
 
 import attrs
 
@@ -31,7 +34,8 @@ class Negotiation:
     plain: bool = False  # G.711 and nothing else in our offers
     agreement: Agreement | None = attrs.field(default=None, init=False)
     wanted: Direction = attrs.field(default="sendrecv", init=False)
-    _offered: Description | None = attrs.field(default=None, init=False)  # ours, without an answer yet
+    _offered: deque[Description] = attrs.field(factory=deque, init=False)  # ours, without an answer yet
+    _late: Description | None = attrs.field(default=None, init=False)
     _said: Description | None = attrs.field(default=None, init=False)  # our last description
     _first: Description | None = attrs.field(default=None, init=False)  # the offer that an INVITE of ours bore
 
@@ -42,32 +46,54 @@ class Negotiation:
     @property
     def waits(self) -> bool:
         """Whether an offer of ours has no answer yet."""
-        return self._offered is not None
+        return bool(self._offered)
 
-    def offer(self, codecs: tuple[str, ...] | None = None) -> bytes:
-        """An offer of ours; without `codecs` it has those of the trunk."""
-        self._offered = self._said = make_offer(
+    def offer(self) -> bytes:
+        """The offer of our INVITE."""
+        return bytes(self._asked(self._make(self.trunk.codecs)))
+
+    def offer_again(self) -> bytes:
+        """The offer of our re-INVITE: the codec we speak, so that nothing changes but what is meant to."""
+        return bytes(self._asked(self._make(self._spoken)))
+
+    def offer_late(self) -> bytes:
+        """An offer for our response to an INVITE without one."""
+        self._late = self._make(self._spoken)
+        return bytes(self._late)
+
+    @property
+    def _spoken(self) -> tuple[str, ...]:
+        return self.trunk.codecs if self.agreement is None else (self.agreement.codec,)
+
+    def _make(self, codecs: tuple[str, ...]) -> Description:
+        self._said = make_offer(
             local_host=self.host,
             local_port=self.media.port,
-            codecs=PLAIN if self.plain else codecs or self.trunk.codecs,
+            codecs=PLAIN if self.plain else codecs,
             session_id=self.id,
             direction=self.wanted,
             previous=self._said,
-            events=not self.plain and self.trunk.dtmf != "inband",
+            events=not self.plain,
         )
-        self._first = self._first or self._offered
-        return bytes(self._offered)
+        return self._said
 
-    def offer_again(self) -> bytes:
-        """An offer in mid-call: the codec we speak, so that nothing changes but what is meant to."""
-        return self.offer(None if self.agreement is None else (self.agreement.codec,))
+    def _asked(self, offer: Description) -> Description:
+        self._first = self._first or offer
+        self._offered.append(offer)
+        return offer
 
     def answered(self, body: bytes) -> Agreement:
         """What the answer to our offer settles. Raises MalformedDescription, NoCommonFormat: the old one holds then."""
-        offered, self._offered = self._offered, None
-        if offered is None:
+        if not self._offered:
             raise MalformedDescription("an answer to no offer")
-        return self._possible(accept_answer(offered, parse(body)))
+        return self._possible(accept_answer(self._offered.popleft(), parse(body)))
+
+    def answered_late(self, body: bytes) -> Agreement:
+        """What the answer to our late offer settles. Raises MalformedDescription, NoCommonFormat."""
+        offer, self._late = self._late, None
+        if offer is None:
+            raise MalformedDescription("an answer to no offer")
+        return self._possible(accept_answer(offer, parse(body)))
 
     def again(self, body: bytes) -> Agreement:
         """Another answer to the first offer: of a later 18x, or of the 200 after early media."""
@@ -76,7 +102,8 @@ class Negotiation:
 
     def withdraw(self) -> None:
         """Our offer was refused: it was never made (RFC 3261 section 14.1)."""
-        self._offered = None
+        if self._offered:
+            self._offered.popleft()
 
     def answer(self, body: bytes) -> Agreement:
         """Our answer to their offer, as the `local` of an agreement. Raises MalformedDescription, NoCommonFormat."""

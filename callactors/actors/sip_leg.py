@@ -14,45 +14,37 @@ from typing import Literal
 import attrs
 import trio
 
-from callactors.actors.info_digits import info_digit
+from callactors.actors.exchange import Exchange
+from callactors.actors.info_digits import RELAY, info_body, info_digit
+from callactors.actors.leg_audio import agent_heard, caller_audio, media_message
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import (
     AgentHeard,
-    AgentSpoke,
-    AgentStarted,
     CallAnswered,
     CallerAudio,
     CallRinging,
     DialogMoved,
     DigitPressed,
-    HeldByPeer,
     LegEnded,
     LegReferred,
     Message,
-    RtpWentSilent,
     TransferEnded,
 )
 from callactors.actors.negotiation import REFUSED, Negotiation
 from callactors.actors.placing import Placing
 from callactors.actors.referring import Outcome, Referring
 from callactors.audio.format import AudioFormat
+from callactors.audio.ringing import ringing
 from callactors.errors import UnsafeText
 from callactors.net.media_plane import MediaPlane, MediaStream
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause, q850, sip_code
 from callactors.routing.trunk import Target, Trunk
 from callactors.routing.way import Tried, Way
-from callactors.rtp.events import (
-    AudioArrived,
-    AudioSent,
-    DigitArrived,
-    MediaEvent,
-    UtteranceHeard,
-    UtteranceStarted,
-    WentSilent,
-)
+from callactors.rtp.events import AudioArrived, AudioSent, MediaEvent
 from callactors.rtp.playout import Heard
 from callactors.rtp.quality import Quality
+from callactors.rtp.telephone_event import KEYS
 from callactors.sdp.offer import Agreement
 from callactors.sip import events as sip
 from callactors.sip.dialog import DialogFacts, DialogId
@@ -82,10 +74,9 @@ class SipLeg:
     listen_early: bool = False  # whether what is heard before the answer goes to `audio`, not only to the tape
     placing: Placing | None = None  # of a leg we placed
     stream: MediaStream = attrs.field(init=False)
-    sdp: Negotiation = attrs.field(init=False)
+    exchange: Exchange = attrs.field(init=False)
     _inbox: Mailbox[sip.Event | MediaEvent] = attrs.field(factory=lambda: Mailbox(INBOX), init=False)
     _referring: Referring = attrs.field(factory=Referring, init=False)
-    _up: bool = attrs.field(default=False, init=False)  # answered
     _ended: bool = attrs.field(default=False, init=False)
 
     def take(self, offer: bytes) -> None:
@@ -97,7 +88,7 @@ class SipLeg:
         self._open(self.session)
         try:
             if offer:
-                self.sdp.agreement = self.sdp.answer(offer)
+                self.exchange.sdp.agreement = self.exchange.sdp.answer(offer)
         except REFUSED:
             self.stream.close()
             raise
@@ -127,22 +118,28 @@ class SipLeg:
             listen_early=listen_early, placing=Placing(way),
         )  # fmt: skip
         leg._open(int(trio.current_time() * 1000))
-        leg.sdp.plain = way.plainer
+        leg.exchange.sdp.plain = way.plainer
         return leg
 
     def _open(self, name: int) -> None:
         self.stream = self.plane.open(self.sounded)
-        self.sdp = Negotiation(name, self.stream.address, self.trunk, self.plane, self.advertise)
+        sdp = Negotiation(name, self.stream.address, self.trunk, self.plane, self.advertise)
+        self.exchange = Exchange(self.number, self.session, self.trunk, self.endpoint, self.stream, sdp)
 
     @property
     def format(self) -> AudioFormat:
-        agreement = self.sdp.agreement
+        agreement = self.agreement
         return AudioFormat.PCMU if agreement is None else AudioFormat(agreement.codec)
 
     @property
     def agreement(self) -> Agreement | None:
         """What both sides know of the stream; None until there has been an answer to our offer."""
-        return self.sdp.agreement
+        return self.exchange.agreement
+
+    @property
+    def held(self) -> bool:
+        """Whether the peer has put us on hold: we may not be heard."""
+        return self.exchange.held
 
     @property
     def facts(self) -> DialogFacts:
@@ -188,30 +185,17 @@ class SipLeg:
         """The plane's delivery: audio goes on at once, anything else waits for `run`."""
         match event:
             case AudioArrived():
-                self._hear(event)
+                self._hear(caller_audio(event, self.number, self.format))
             case AudioSent():
-                self.tape.offer(
-                    AgentHeard(
-                        at=event.at, leg=self.number, format=self.format, audio=event.audio, position=event.position
-                    )
-                )
+                self.tape.offer(agent_heard(event, self.number, self.format))
             case _:
                 self._inbox.offer(event)
 
-    def _hear(self, event: AudioArrived) -> None:
-        batch = CallerAudio(
-            at=event.at,
-            leg=self.number,
-            format=self.format,
-            audio=event.audio,
-            position=event.position,
-            lost_ms=event.lost_ms,
-            first_rtp_at=event.first_rtp_at,
-        )
+    def _hear(self, batch: CallerAudio) -> None:
         self.tape.offer(batch)
-        if self._up or self.listen_early:
+        if not self.exchange.holding and (self.exchange.up or self.listen_early):
             self.audio.offer(batch)
-            if not self._up and self.placing is not None:
+            if not self.exchange.up and self.placing is not None:
                 self.placing.heard()
 
     # -- the actor -----------------------------------------------------------------------------------------------
@@ -234,28 +218,18 @@ class SipLeg:
 
     def _told(self, event: sip.Event | MediaEvent) -> list[Message]:
         match event:
+            case MediaEvent():
+                message = media_message(event, self.number, trio.current_time())
             case sip.Reoffered():
                 return self._reoffered(event)
-            case sip.Progressed():
-                return self._progressed(event)
-            case sip.Trying() if self.placing is not None:
-                self.placing.trying = True
-                return []
             case _:
                 message = self._fact(event)
-                return [] if message is None else [message]
+        return [] if message is None else [message]
 
-    def _fact(self, event: sip.Event | MediaEvent) -> Message | None:
-        now = trio.current_time()
+    def _fact(self, event: sip.Event) -> Message | None:
         match event:
-            case UtteranceStarted():
-                return AgentStarted(at=now, utterance=event.utterance, first_rtp_at=event.at)
-            case UtteranceHeard():
-                return AgentSpoke(at=now, utterance=event.utterance, ms=event.ms, first_rtp_at=event.first_rtp_at)
-            case DigitArrived():
-                return DigitPressed(at=now, leg=self.number, digit=event.digit)
-            case WentSilent():
-                return RtpWentSilent(at=now, leg=self.number, since=event.since)
+            case sip.Progressed():
+                return self._progressed(event)
             case sip.Trying():
                 assert self.placing is not None  # only an INVITE of ours is tried
                 self.placing.trying = True
@@ -263,8 +237,10 @@ class SipLeg:
                 return self._picked_up(event)
             case sip.Acked():
                 return self._acked(event)
+            case sip.Pracked():
+                return self.exchange.late_answer(event.body)
             case sip.Reanswered():
-                return self._reanswered(event)
+                return self.exchange.reanswered(event)
             case sip.ReferAnswered() | sip.Notified():
                 return self._transfer_told(event)
             case sip.ReferReceived():
@@ -275,7 +251,7 @@ class SipLeg:
                 return self._ended_by(event)
         return None
 
-    def _ended_by(self, event: sip.Event | MediaEvent) -> Message | None:
+    def _ended_by(self, event: sip.Event) -> Message | None:
         """The events after which there is no leg."""
         hung_up = Cause.CALLER_HUNG_UP if self.placing is None else Cause.CALLEE_HUNG_UP
         match event:
@@ -308,6 +284,7 @@ class SipLeg:
         """No dialog from here on: `run` ends once it has told so."""
         self._ended = True
         self._inbox.close()
+        self.exchange.over()
 
     # -- a leg we place ------------------------------------------------------------------------------------------
 
@@ -315,47 +292,41 @@ class SipLeg:
         way = placing.way
         try:
             self.session = self.endpoint.invite(
-                way.uri, to=way.hop, trunk=way.trunk, caller=way.caller, body=self.sdp.offer(),
+                way.uri, to=way.hop, trunk=way.trunk, caller=way.caller, body=self.exchange.sdp.offer(),
                 headers=way.headers, credentials=way.credentials,
             )  # fmt: skip
         except UnsafeText as error:
             placing.given_up(str(error), 400)
             return self._leg_ended(Cause.NOT_ANSWERED, 400, None, by="us")
+        self.exchange.session = self.session
         self.endpoint.subscribe(self.session, self.signalled)
         return None
 
-    def _progressed(self, event: sip.Progressed) -> list[Message]:
+    def _progressed(self, event: sip.Progressed) -> Message:
         """RFC 3960: a description means early media, ours runs too so that it finds its way back."""
         assert self.placing is not None  # we placed it
         self.placing.progressed(event.status)
         try:
             if event.body:
-                self._live(self._answer_in(event.body))
-                self.stream.pause_watch(True)
+                self.exchange.live(self.exchange.response(event.body))
         except REFUSED:
             pass  # no early media then: the 200 decides
         early = self.agreement is not None
-        return [CallRinging(at=trio.current_time(), leg=self.number, early_media=early, status=event.status)]
+        return CallRinging(at=trio.current_time(), leg=self.number, early_media=early, status=event.status)
 
     def _picked_up(self, event: sip.Answered) -> Message:
         assert self.placing is not None  # we placed it
         try:
-            agreement = self._answer_in(event.body)
+            agreement = self.exchange.response(event.body)
         except REFUSED as error:
             self.status = 488
             self.placing.given_up(str(error), 488)
             self.endpoint.finish(self.session, q850=q850(Cause.BAD_OFFER), text=Cause.BAD_OFFER.value)
             return self._leg_ended(Cause.BAD_OFFER, 488, None, by="us")
-        self.status, self._up = 200, True
-        self._live(agreement)
+        self.status, self.exchange.up, self.exchange.confirmed = 200, True, True
+        self.exchange.live(agreement)
         self.placing.answered()
         return CallAnswered(at=trio.current_time(), leg=self.number, codec=agreement.codec)
-
-    def _answer_in(self, body: bytes) -> Agreement:
-        """The answer in a response to our INVITE; a 200 without one means what the early media agreed on."""
-        if not body and self.agreement is not None:
-            return self.agreement
-        return self.sdp.answered(body) if self.sdp.waits else self.sdp.again(body)
 
     def _refused(self, event: sip.Failed) -> LegEnded:
         assert self.placing is not None  # we placed it
@@ -367,67 +338,25 @@ class SipLeg:
 
     def _reoffered(self, event: sip.Reoffered) -> list[Message]:
         """RFC 3264 section 8: answer a new offer, or refuse it with 488 and keep the old session."""
-        told = self._responded(event)
+        told = self.exchange.reoffered(event)
         moved = DialogMoved(at=trio.current_time(), leg=self.number, facts=self.facts)  # RFC 3261 section 12.2
         return [moved] if told is None else [moved, told]
 
-    def _responded(self, event: sip.Reoffered) -> Message | None:
-        if not event.body:
-            self.endpoint.respond(self.session, event.request_id, 200, self.sdp.offer_again())
-            return None
-        if self.agreement is None:  # in an early dialog, our own offer still waits (RFC 3311 section 5.2)
-            self.endpoint.respond(self.session, event.request_id, 491)
-            return None
-        try:
-            agreement = self.sdp.answer(event.body)
-        except REFUSED:
-            self.endpoint.respond(self.session, event.request_id, 488)
-            return None
-        self.endpoint.respond(self.session, event.request_id, 200, bytes(agreement.local))
-        return self._agreed(agreement)
-
-    def _agreed(self, agreement: Agreement) -> Message | None:
-        """Live by a new agreement; a change of hold is told."""
-        was_held = self.held
-        self._live(agreement)
-        if self.held == was_held:
-            return None
-        return HeldByPeer(at=trio.current_time(), leg=self.number, held=self.held)
-
-    def _live(self, agreement: Agreement) -> None:
-        """Media by this agreement; the same one again disturbs nothing."""
-        if agreement != self.sdp.agreement or not self.stream.started:
-            self.sdp.agreement = agreement
-            self.stream.start(agreement, allowed=self.trunk.takes_media_from)
-        self.stream.pause_watch(self.held or self._referring.pending)
-
-    def _reanswered(self, event: sip.Reanswered) -> Message | None:
-        """The answer to our re-INVITE; a refusal leaves everything as it was (RFC 3261 section 14.1)."""
-        if event.status >= 300 or not event.body:
-            self.sdp.withdraw()
-            return None
-        return self._settled(event.body)
-
     def _acked(self, event: sip.Acked) -> Message | None:
         """The answer to an offer that was left to us; without a usable one a re-INVITE changes nothing."""
-        if not event.body:
-            self.sdp.withdraw()
-            return None
-        return self._settled(event.body)
+        self.exchange.confirmed = True
+        return self._late_answer(event.body) if self.agreement is None else self.exchange.late_answer(event.body)
 
-    def _settled(self, body: bytes) -> Message | None:
-        if not self.sdp.waits:
-            return None
+    def _late_answer(self, body: bytes) -> Message:
+        """The answer to the offer in our 200: only now there is a call, or none."""
         try:
-            return self._agreed(self.sdp.answered(body))
+            agreement = self.exchange.sdp.answered_late(body)
         except REFUSED:
-            return None
-
-    @property
-    def held(self) -> bool:
-        """Whether the peer has put us on hold: we may not be heard."""
-        agreement = self.agreement
-        return agreement is not None and agreement.direction in ("recvonly", "inactive")
+            self.endpoint.finish(self.session, q850=q850(Cause.BAD_OFFER), text=Cause.BAD_OFFER.value)
+            return self._leg_ended(Cause.BAD_OFFER, None, None, by="us")
+        self.exchange.up = True
+        self.exchange.live(agreement)
+        return CallAnswered(at=trio.current_time(), leg=self.number, codec=agreement.codec)
 
     def _informed(self, event: sip.InfoReceived) -> Message | None:
         self.endpoint.respond(self.session, event.request_id, 200)
@@ -438,6 +367,7 @@ class SipLeg:
 
     def _transfer_told(self, event: sip.ReferAnswered | sip.Notified) -> Message | None:
         known = self._referring.told(event)
+        self.exchange.referring = self._referring.pending
         return None if known is None else self._transfer_over(*known)
 
     def _transfer_over(self, outcome: Outcome, code: int | None) -> TransferEnded:
@@ -450,15 +380,16 @@ class SipLeg:
             await self.events.send(TransferEnded(at=trio.current_time(), leg=self.number, outcome="failed"))
             return
         self._referring.begin()
-        self.stream.pause_watch(True)
-        self.endpoint.refer(self.session, refer_to=target.uri)
+        self.exchange.referring = True
+        self.exchange.watch()
+        self.endpoint.refer(self.session, refer_to=target.uri, replaces=replaces)
         await trio.lowlevel.checkpoint()
 
     def take_back(self) -> None:
-        self._referring.pending = False
+        self._referring.pending = self.exchange.referring = False
         if self.held and not self._ended:
-            self.endpoint.reinvite(self.session, self.sdp.offer_again())
-        self.stream.pause_watch(False)
+            self.exchange.reoffer()
+        self.exchange.watch()
 
     def _referred(self, event: sip.ReferReceived) -> Message | None:
         """The peer wants us to dial: declined here where the trunk may never ask, else the call's to decide."""
@@ -484,14 +415,36 @@ class SipLeg:
 
     # -- the verbs -----------------------------------------------------------------------------------------------
 
+    def progress(self, early: bool = False) -> None:
+        """It rings: 180; with `early` 183 and our description, and the caller hears their country's ringing tone."""
+        if not early or self.agreement is None:
+            self.endpoint.ring(self.session)
+            return
+        self.stream.fill.play(ringing(self.trunk.country))
+        self.exchange.live(self.agreement)
+        self.endpoint.ring(self.session, 183, bytes(self.agreement.local))
+
     async def answer(self) -> None:
+        """200. CallAnswered follows at once, or with the ACK where that bears the answer to our offer."""
         if self.status is not None:  # the caller gave up first
             return await trio.lowlevel.checkpoint()
-        assert self.agreement is not None  # `take` agreed
-        self.status, self._up = 200, True
-        self.stream.start(self.agreement, allowed=self.trunk.takes_media_from)
-        self.endpoint.answer(self.session, bytes(self.agreement.local))
-        await self.events.send(CallAnswered(at=trio.current_time(), leg=self.number, codec=self.agreement.codec))
+        self.status = 200
+        agreement = self.agreement
+        if agreement is None:
+            self.endpoint.answer(self.session, self.exchange.sdp.offer_late())
+            return await trio.lowlevel.checkpoint()
+        self.exchange.up = True
+        self.stream.fill.play(None)
+        self.exchange.live(agreement)
+        self.endpoint.answer(self.session, b"" if self.exchange.moved_early else bytes(agreement.local))
+        await self.events.send(CallAnswered(at=trio.current_time(), leg=self.number, codec=agreement.codec))
+
+    async def hold(self, on: bool) -> bool:
+        """Put the far end on hold (RFC 3264 section 8.4), or take it back; whether it agreed. See Exchange.hold."""
+        if self._ended:
+            await trio.lowlevel.checkpoint()
+            return False
+        return await self.exchange.hold(on)
 
     async def reject(self, code: int, reason: str, retry_after: int | None = None) -> None:
         headers = (("Retry-After", str(retry_after)),) if retry_after is not None else ()
@@ -512,8 +465,18 @@ class SipLeg:
         return self.stream.heard()
 
     async def send_digits(self, digits: str) -> None:
-        self.stream.send_digits(digits)
+        """As the trunk has it: telephone events, INFO, or tones. Raises ValueError for what is no key."""
+        if self.trunk.dtmf == "info":
+            self._inform(digits.upper())
+        else:
+            self.stream.send_digits(digits)
         await trio.lowlevel.checkpoint()
+
+    def _inform(self, digits: str) -> None:
+        if any(digit not in KEYS for digit in digits):
+            raise ValueError(f"{digits!r} has what is no key; use 0-9 * # A-D")
+        for digit in digits:
+            self.endpoint.info(self.session, RELAY, info_body(digit))
 
     def hang_up(self, cause: Cause) -> None:
         self.close_media()

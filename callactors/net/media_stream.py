@@ -19,6 +19,7 @@ from callactors.audio import g711, tone
 from callactors.audio.format import AudioFormat
 from callactors.errors import MalformedPacket
 from callactors.net import media_socket
+from callactors.net.media_fill import Fill
 from callactors.net.media_reports import Reports
 from callactors.net.media_socket import Pair
 from callactors.rtp import packet as rtp
@@ -61,7 +62,10 @@ class StreamCounts:
 
 
 class MediaStream:
-    """RTP and RTCP of one leg. Made by MediaPlane.open; `play` and the events carry G.711 of the agreed codec."""
+    """RTP and RTCP of one leg. Made by MediaPlane.open; `play` and the events carry G.711 of the agreed codec.
+
+    `fill` is what leaves while nothing is said; it is not told as AudioSent.
+    """
 
     def __init__(
         self,
@@ -86,7 +90,8 @@ class MediaStream:
         self._sends = self._receives = self._connected = self._collided = False
         self._ssrc, self._sequence = random.getrandbits(32), random.getrandbits(15)
         self._timestamps = random.getrandbits(32)
-        self._frame, self._payload_type, self._idle = 0, 0, b""
+        self._frame, self._payload_type = 0, 0
+        self.fill = Fill()
         self._marker = True
         self._kept: list[rtp.RtpPacket] = []
         self._digits: deque[EventPacket | bytes | None] = deque()
@@ -127,7 +132,7 @@ class MediaStream:
         self._sends = agreement.direction in ("sendrecv", "sendonly") and _reachable(remote)
         self._receives = agreement.direction in ("sendrecv", "recvonly")
         self._watched_from = now
-        self._idle = law.silence * FRAME
+        self.fill.speak(AudioFormat(agreement.codec))
         self._payload_type = agreement.remote_payload_type
 
     @property
@@ -338,7 +343,7 @@ class MediaStream:
             relayed = self._relayed.take()
             audio = relayed if audio is None else audio
         if audio is None:
-            self._send(self._payload_type, timestamp, self._idle)
+            self._send(self._payload_type, timestamp, self.fill.take())
             if self._sent:
                 self._tell_sent(now)
             return
@@ -355,7 +360,7 @@ class MediaStream:
             self._marker = slot.marker
             self._send(event_type, (timestamp - slot.offset) & 0xFFFFFFFF, slot.payload)
             return
-        self._send(self._payload_type, timestamp, slot if isinstance(slot, bytes) else self._idle)
+        self._send(self._payload_type, timestamp, slot if isinstance(slot, bytes) else self.fill.take())
 
     def _send(self, payload_type: int, timestamp: int, payload: bytes) -> None:
         sequence = self._sequence

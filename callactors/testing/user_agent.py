@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from random import Random
@@ -34,6 +35,7 @@ __all__ = ["NoSuchPhone", "NotAnswered", "PhoneCall", "UserAgent", "user_agent"]
 
 RING = 30.0  # seconds a call of ours may ring
 SIP_PORT = 5060
+_NODES = itertools.count()  # two phones of one name are no loop
 
 
 class NotAnswered(Theirs):
@@ -75,7 +77,7 @@ class UserAgent:
         self.endpoint = SipEndpoint(
             host,
             0,
-            node=name,
+            node=f"{name}{next(_NODES)}",
             trunk_of=lambda hop: None if self.manners.invite == "silence" else "peer",
             on_invite=self._invited,
             random=self.random,

@@ -1,0 +1,56 @@
+"""What the plane tells of a leg's media, as messages."""
+
+from __future__ import annotations
+
+from callactors.actors.messages import (
+    AgentHeard,
+    AgentSpoke,
+    AgentStarted,
+    CallerAudio,
+    DigitPressed,
+    Message,
+    RtpWentSilent,
+)
+from callactors.audio.format import AudioFormat
+from callactors.rtp.events import (
+    AudioArrived,
+    AudioSent,
+    DigitArrived,
+    MediaEvent,
+    UtteranceHeard,
+    UtteranceStarted,
+    WentSilent,
+)
+
+
+def caller_audio(event: AudioArrived, leg: int, law: AudioFormat) -> CallerAudio:
+    """One batch of what the far end says."""
+    return CallerAudio(
+        at=event.at,
+        leg=leg,
+        format=law,
+        audio=event.audio,
+        position=event.position,
+        lost_ms=event.lost_ms,
+        first_rtp_at=event.first_rtp_at,
+    )
+
+
+def agent_heard(event: AudioSent, leg: int, law: AudioFormat) -> AgentHeard:
+    """What left for the far end."""
+    return AgentHeard(at=event.at, leg=leg, format=law, audio=event.audio, position=event.position)
+
+
+def media_message(event: MediaEvent, leg: int, now: float) -> Message | None:
+    """Anything but audio; None for what nobody needs to know."""
+    match event:
+        case UtteranceStarted():
+            return AgentStarted(at=now, utterance=event.utterance, first_rtp_at=event.at)
+        case UtteranceHeard():
+            return AgentSpoke(at=now, utterance=event.utterance, ms=event.ms, first_rtp_at=event.first_rtp_at)
+        case DigitArrived():
+            return DigitPressed(at=now, leg=leg, digit=event.digit)
+        case WentSilent():
+            return RtpWentSilent(at=now, leg=leg, since=event.since)
+        case _:
+            return None
