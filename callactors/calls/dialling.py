@@ -71,6 +71,7 @@ class Dialling:
         """Somebody is there. They may have hung up already: then that is said right behind."""
         self.way = leg.tried.way
         call.line.adopt(leg)
+        call.record.through(self.way)
         desk = call.boxes.desk
         await desk.send(CallAnswered(at=trio.current_time(), leg=leg.number, codec=leg.format.value))
         if leg.number in self._over:

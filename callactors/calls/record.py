@@ -15,12 +15,14 @@ from callactors.routing.cause import Cause
 from callactors.routing.way import Tried, Way
 from callactors.rtp.quality import Quality
 from callactors.sip.dialog import DialogFacts
+from callactors.sip.uri import SipUri
 from callactors.stores.ledger import Ledger
 from callactors.stores.ledger_rows import (
     AttemptRow,
     CallAnsweredAt,
     CallClosed,
     CallOpened,
+    CallReached,
     EventRow,
     NeverAnswered,
     OutcomeRow,
@@ -127,6 +129,11 @@ class CallRecord:
         if callee:
             self._queue(CallAnsweredAt(call=self.call, answered=now))
         await self.ledger.durable(AttemptRow(call=self.call, n=leg, leg=leg, facts=facts, answered=now, sip_code=200))
+
+    def through(self, way: Way) -> None:
+        """The call itself was answered this way."""
+        shown = way.caller.uri.user_decoded if isinstance(way.caller.uri, SipUri) else str(way.caller.uri)
+        self._queue(CallReached(call=self.call, trunk=way.trunk, caller=shown))
 
     def tried(self, leg: int, tried: Tried) -> None:
         """A try came to nothing."""

@@ -43,6 +43,13 @@ class CallAnsweredAt(Row, frozen=True, kw_only=True):
     answered: int
 
 
+class CallReached(Row, frozen=True, kw_only=True):
+    """By which trunk a call of ours was answered, and which number it showed."""
+
+    trunk: str
+    caller: str
+
+
 class NeverAnswered(Row, frozen=True, kw_only=True):
     """The 200 that CallAnsweredAt announced never left: the caller gave up, or the ledger was broken."""
 
@@ -223,6 +230,7 @@ _SQL: Mapping[type[Row], tuple[str, ...]] = {
         " ON CONFLICT (id) DO NOTHING",
     ),
     CallAnsweredAt: ("UPDATE calls SET answered = coalesce(answered, :answered) WHERE id = :call",),
+    CallReached: ("UPDATE calls SET trunk = :trunk, caller = :caller WHERE id = :call",),
     NeverAnswered: (
         "UPDATE calls SET answered = NULL WHERE id = :call AND ended IS NULL",
         "UPDATE attempts SET answered = NULL WHERE call = :call AND n = 0",
