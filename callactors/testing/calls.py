@@ -64,7 +64,7 @@ trunks:
   loopback: {{from: [127.0.0.0/8], media_from: [127.0.0.0/8]}}
 {trunks}
 numbers: [{{match: "100", trunk: loopback, scenario: salon}}]
-directory: {{front_desk: {{sip: "sip:desk@127.0.0.1:5070", trunk: loopback}}}}
+directory: {{front_desk: {{{desk}}}}}
 stores: {{url: "sqlite:///{data}/stores.db"}}
 ledger: {{path: {data}/ledger.db}}
 models:
@@ -72,18 +72,22 @@ models:
 {more}
 """
 
+DESK = 'sip: "sip:desk@127.0.0.1:5070", trunk: loopback'
+
 Facts = dict[str, Any]
 Told = tuple[str, dict[str, object]]
 Adapt = Callable[[Playbook], Playbook]
 
 
-def settings(data: Path, models: Sequence[str] = ("main",), more: str = "", trunks: str = "") -> Config:
+def settings(
+    data: Path, models: Sequence[str] = ("main",), more: str = "", trunks: str = "", desk: str = DESK
+) -> Config:
     """The house's configuration, read from text as a user's is. `more` is YAML of whole sections.
 
-    `trunks` are more trunks: lines of YAML, indented by two.
+    `trunks` are more trunks: lines of YAML, indented by two. `desk` is the entry of the front desk.
     """
     lines = "\n".join(f'  {name}: {{kind: realtime, url: "ws://127.0.0.1:9/"}}' for name in models)
-    return load(CONFIG.format(data=data, models=lines, more=more, trunks=trunks), "callactors.yaml", {})
+    return load(CONFIG.format(data=data, models=lines, more=more, trunks=trunks, desk=desk), "callactors.yaml", {})
 
 
 # -- the model --------------------------------------------------------------------------------------------------------
@@ -286,6 +290,7 @@ async def open_house(
     *minds: Mind,
     more: str = "",
     trunks: str = "",
+    desk: str = DESK,
     adapt: Adapt = lambda book: book,
     phrase_ms: int = PHRASE_MS,
     open_for_calls: bool = True,
@@ -299,7 +304,7 @@ async def open_house(
     """
     offload.INLINE.set(True)
     names = ["main", "second", "third"][: max(1, len(minds))]
-    config = settings(data, names, more, trunks)
+    config = settings(data, names, more, trunks, desk)
     known = dict(zip(names, minds or (Mind(),), strict=True))
     with ExitStack() as stores:
         books = {name: adapt(book) for name, book in playbooks(config, None, stores).items()}
@@ -337,7 +342,7 @@ def _build(
     def tell(event: str, call: str = "", **facts: object) -> None:
         told.append((event, facts))
 
-    dialer = Dialer(config, Resolver(random), random)
+    dialer = Dialer(config, Resolver.of(config, random), random, used=endpoint.calls)
     switchboard = Switchboard(config, endpoint, plane, ledger, books, lines, phrases.cached, tell, dialer)
     return House(config, ledger, plane, endpoint, switchboard, minds, told)
 

@@ -17,7 +17,7 @@ from callactors.calls.playbook import Playbook
 from callactors.net.udp import UdpSocket
 from callactors.sip.address import Address, Hop
 from callactors.sip.message import Request, Response, to_bytes
-from callactors.testing.calls import Adapt, Facts, House, Mind, agent_says, open_house
+from callactors.testing.calls import DESK, Adapt, Facts, House, Mind, agent_says, open_house
 from callactors.testing.scripted_caller import ScriptedCaller, Transfers, accept, scripted_caller
 from callactors.testing.scripted_model import Peer
 from callactors.tools.tool import Tool
@@ -83,12 +83,14 @@ async def talking(
     transfers: Transfers = accept,
     mind: Mind | None = None,
     more: str = "",
+    trunks: str = "",
+    desk: str = DESK,
     adapt: Adapt = lambda book: book,
 ) -> AsyncIterator[Talk]:
     """A call in which the greeting was heard."""
     mind = mind or Mind()
     async with (
-        open_house(data, mind, more=more, adapt=adapt) as house,
+        open_house(data, mind, more=more, trunks=trunks, desk=desk, adapt=adapt) as house,
         scripted_caller(house.endpoint.address, transfers=transfers) as caller,
     ):
         await caller.call()
