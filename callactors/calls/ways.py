@@ -53,7 +53,7 @@ class WayFinder:
     def trunks(self, wanted: Wanted) -> list[Choice]:
         """The trunks to try, best first. Raises Nowhere."""
         number = self._number(wanted)
-        named = wanted.trunk or self._trunk_of(wanted, number)
+        named = self._trunk_of(wanted)
         found = [Choice(named)] if named else choices(number or "", self._config.routes, self._random)
         usable = [one for one in found if one.trunk not in wanted.avoid and self._takes_calls(one.trunk)]
         if not usable:
@@ -86,6 +86,8 @@ class WayFinder:
         if number is None:
             uri = _read(wanted.uri or "")
             number = uri.digits if isinstance(uri, TelUri) else None
+            if not isinstance(uri, TelUri | SipUri):
+                raise Nowhere(Cause.NOT_PERMITTED)
         names = {wanted.uri, f"tel:{number}"} - {None}
         known = wanted.purpose == "emergency" or names & self._named
         if known or (number is not None and permitted(number, self._config.permit)):
@@ -102,18 +104,12 @@ class WayFinder:
     def _takes_calls(self, trunk: str) -> bool:
         return trunk in self._config.trunks and next(self._uris(trunk), None) is not None
 
-    def _trunk_of(self, wanted: Wanted, number: str | None) -> str | None:
-        """The trunk that goes without saying: of an emergency, or of a URI whose host is a trunk's name or address."""
+    def _trunk_of(self, wanted: Wanted) -> str | None:
+        """The trunk this goes by whatever the routes say."""
         emergency = self._config.emergency
-        if wanted.purpose == "emergency" and emergency is not None:
+        if wanted.trunk is None and wanted.purpose == "emergency" and emergency is not None:
             return emergency.trunk
-        uri = None if number is not None else _read(wanted.uri or "")
-        if not isinstance(uri, SipUri):
-            return None
-        if uri.host in self._config.trunks:
-            return uri.host
-        served = (name for name in self._config.trunks for to in self._uris(name) if to.host == uri.host)
-        return next(served, None)
+        return wanted.trunk
 
     def _may_show(self, trunk: str, wanted: Wanted) -> bool:
         allowed = self._config.trunks[trunk].caller_ids
@@ -152,6 +148,7 @@ class WayFinder:
             uri=_request_uri(wanted, number, choice.trunk, target),
             caller=caller,
             headers=wanted.headers,
+            location=wanted.location,
             credentials=(auth.user, auth.password.reveal()) if auth else None,
             rate=choice.rate,
         )
