@@ -69,7 +69,13 @@ class Asking:
         self._cseq += 1
         asked = self._question
         self._machine = self._core.request_other(
-            self._request(), asked.to, asked.trunk, now, self._got, lambda now: self._failed(408)
+            self._request(),
+            asked.to,
+            asked.trunk,
+            now,
+            self._got,
+            lambda now: self._failed(408),
+            lambda now: self._failed(503, unreachable=True),
         )
 
     def _request(self) -> Request:
@@ -95,13 +101,8 @@ class Asking:
         else:
             self._over(Replied(self.number, response.status, response.headers, self._cseq))
 
-    def unreachable(self) -> None:
-        """The transport failed (RFC 3261 section 8.1.3.1)."""
-        self._machine.abandon()
-        self._over(Replied(self.number, 503, Headers(), self._cseq, unreachable=True))
-
-    def _failed(self, status: int) -> None:
-        self._over(Replied(self.number, status, Headers(), self._cseq))
+    def _failed(self, status: int, unreachable: bool = False) -> None:
+        self._over(Replied(self.number, status, Headers(), self._cseq, unreachable))
 
     def _over(self, event: Replied | None) -> None:
         if event is not None:

@@ -28,7 +28,7 @@ from callactors.sip.server_invite import ServerInvite
 from callactors.sip.server_other import ServerOther
 
 COOKIE = "z9hG4bK"
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY"
+ALLOW = "INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, INFO, UPDATE, REFER, NOTIFY"
 ACCEPT = "application/sdp"
 MERGED_METHODS = frozenset({"INVITE", "OPTIONS", "MESSAGE"})
 

@@ -29,9 +29,10 @@ from callactors.sip.policy import Policy
 from callactors.sip.reception import Reception
 from callactors.sip.replaces import refer_to_replacing
 from callactors.sip.scan import host_port
-from callactors.sip.session import Session, Terms
+from callactors.sip.session import Session
 from callactors.sip.table import Table
 from callactors.sip.uri import SipUri
+from callactors.sip.usage import Terms
 
 __all__ = ["Datagram", "Endpoint"]
 
@@ -143,7 +144,7 @@ class Endpoint:
         `reliable` None: when the peer requires it, or supports it and there is a body, by the trunk's Policy.
         """
         if isinstance(found := self._table.sessions.get(session), Incoming):
-            found.ring(status, body, now)
+            found.ring(status, body, now, reliable)
 
     def answer(self, session: int, body: bytes, *, now: float) -> None:
         """200 with our description, repeated until its ACK; Acked or NoAck follows."""
@@ -191,12 +192,18 @@ class Endpoint:
             found.reinvite(body, now)
 
     def update(self, session: int, body: bytes, *, now: float) -> None:
-        """Offer anew by UPDATE, before the answer too (RFC 3311); Reanswered follows: 405 where the peer has none."""
+        """Offer anew by UPDATE, before the answer too (RFC 3311); Reanswered follows.
+
+        By re-INVITE where the peer has no UPDATE. Before the answer: 405 where it has none, 491 while the first offer
+        has no answer that both sides know of (a reliable provisional response).
+        """
         if (found := self._table.sessions.get(session)) is not None:
-            found.reinvite(body, now)
+            found.update(body, now)
 
     def answer_offer(self, session: int, body: bytes, *, now: float) -> None:
         """Our answer to an offer that came in a response (`offers` of Progressed, Answered, Reanswered)."""
+        if (found := self._table.sessions.get(session)) is not None:
+            found.answer_offer(body, now)
 
     def info(self, session: int, content_type: str, body: bytes, *, now: float) -> None:
         """An INFO (RFC 6086); a 481 tells HungUp, nothing else is told. Raises UnsafeText."""

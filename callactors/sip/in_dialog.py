@@ -1,4 +1,4 @@
-"""Requests inside a dialog (RFC 3261 sections 12.2.2, 14.2 and 15.1.2; RFC 3311, 3515, 6086): one function per method.
+"""Requests inside a dialog (RFC 3261 sections 12.2.2, 14.2, 15.1.2; 3262, 3311, 3515, 6086): one function per method.
 
 What needs the user's word is told and kept pending; the rest is answered here. A dying session still answers.
 """
@@ -6,6 +6,7 @@ What needs the user's word is told and kept pending; the rest is answered here. 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from callactors.errors import MalformedMessage
 from callactors.sip.address import Hop
@@ -15,6 +16,7 @@ from callactors.sip.events import InfoReceived, Notified, ReferReceived, Reoffer
 from callactors.sip.headers import cseq
 from callactors.sip.message import Request
 from callactors.sip.reason import read_reason
+from callactors.sip.screening import SUPPORTED
 from callactors.sip.session import Session
 from callactors.sip.transfer import event_of, is_terminated, read_refer, read_sipfrag
 
@@ -67,20 +69,41 @@ def _bye(inside: Inside, now: float) -> None:
 
 def _offer(inside: Inside, now: float) -> None:
     session, request = inside.session, inside.request
-    if session.ended:
-        inside.refuse(481)
-    elif session.reinviting:
-        inside.refuse(491)
-    elif session.offered or session.waiting:
-        inside.refuse(500, inside.later())
-    elif request.method == "UPDATE" and not request.body:
-        session.dialog.refresh(request.headers)
-        inside.refuse(200, ("Contact", session.contact), ("Allow", ALLOW))
+    asks = request.method == "INVITE" or bool(request.body)
+    status = _untimely(session, request.method, asks)
+    if status is not None:
+        inside.refuse(status, *([inside.later()] if status == 500 else []))
+    elif not asks:
+        session.heard(request.headers)
+        inside.serve(now).respond(200, now, *session.refreshed_by(request.headers, now))
     elif (request_id := inside.ask(now)) is not None:
-        session.dialog.refresh(request.headers)
+        session.heard(request.headers)
         if request.method == "INVITE":
             session.pending[request_id].respond(100, now)
-        session.tell(Reoffered(session.number, request_id, request.body))
+        session.tell(Reoffered(session.number, request_id, request.body, _OFFERS[request.method]))
+
+
+def _untimely(session: Session, method: str, asks: bool) -> int | None:
+    """The refusal of RFC 3261 section 14.2 and RFC 3311 section 5.2; an UPDATE that offers nothing always passes."""
+    if session.ended:
+        return 481
+    if asks and session.inviting:
+        return 491
+    unanswered = session.waiting and (method == "INVITE" or not session.settled)
+    return 500 if asks and (session.offered or unanswered) else None
+
+
+def _prack(inside: Inside, now: float) -> None:
+    session, request = inside.session, inside.request
+    offers = None if session.ended else session.pracked(request, now)
+    if offers is None:
+        inside.refuse(481)
+        return
+    if not offers:
+        inside.serve(now).respond(200, now)
+    elif (request_id := inside.ask(now)) is not None:
+        session.tell(Reoffered(session.number, request_id, request.body, "PRACK"))
+    session.after_prack(now)
 
 
 def _info(inside: Inside, now: float) -> None:
@@ -103,8 +126,10 @@ def _refer(inside: Inside, now: float) -> None:
         inside.refuse(problem.status)
         return
     if (request_id := inside.ask(now)) is not None:
-        session.referred(cseq(inside.request.headers).number)
-        session.tell(ReferReceived(session.number, request_id, wish.uri, wish.replaces, wish.referred_by))
+        session.referred(cseq(inside.request.headers).number, wish.subscribe)
+        session.tell(
+            ReferReceived(session.number, request_id, wish.uri, wish.replaces, wish.referred_by, wish.subscribe)
+        )
 
 
 def _notify(inside: Inside, now: float) -> None:
@@ -125,13 +150,15 @@ def _notify(inside: Inside, now: float) -> None:
 
 
 def _options(inside: Inside, now: float) -> None:
-    inside.refuse(200, ("Allow", ALLOW), ("Accept", ACCEPT))
+    inside.refuse(200, ("Allow", ALLOW), ("Accept", ACCEPT), ("Supported", ", ".join(SUPPORTED)))
 
 
+_OFFERS: dict[str, Literal["INVITE", "UPDATE"]] = {"INVITE": "INVITE", "UPDATE": "UPDATE"}
 _METHODS: dict[str, Callable[[Inside, float], None]] = {
     "BYE": _bye,
     "INVITE": _offer,
     "UPDATE": _offer,
+    "PRACK": _prack,
     "INFO": _info,
     "REFER": _refer,
     "NOTIFY": _notify,

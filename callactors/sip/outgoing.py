@@ -2,7 +2,8 @@
 
     inviting --2xx--> confirmed            --finish--> CANCEL, once a provisional came
              --3xx-6xx, Timer B--> ended   a 2xx that overtakes the CANCEL gets ACK and BYE
-A redirect is not followed. A second 2xx of a forked INVITE gets ACK and BYE too.
+A redirect is not followed. A second 2xx of a forked INVITE gets ACK and BYE too. Reliable provisional responses get
+their PRACK, in their order (RFC 3262 section 4), each in the early dialog it came from.
 """
 
 from __future__ import annotations
@@ -11,20 +12,41 @@ from collections.abc import Iterable
 
 import attrs
 
+from callactors.errors import MalformedMessage
 from callactors.sip.address import Hop
 from callactors.sip.client_invite import ClientInvite
-from callactors.sip.core import Core, cancellation
+from callactors.sip.core import ACCEPT, Core, cancellation
 from callactors.sip.deadlines import LIFETIME, Timer
 from callactors.sip.dialog import Dialog
 from callactors.sip.events import Answered, Failed, Progressed, Trying
-from callactors.sip.headers import NameAddr, cseq, name_addr
+from callactors.sip.headers import NameAddr, canonical, cseq, name_addr, name_addrs
 from callactors.sip.message import Request, Response, to_bytes
+from callactors.sip.multipart import SDP, part_of
 from callactors.sip.reason import read_reason
-from callactors.sip.session import Session, Terms
+from callactors.sip.reliable import OPTION, read_rseq
+from callactors.sip.session import Session
+from callactors.sip.session_interval import read_seconds
 from callactors.sip.uri import SipUri
+from callactors.sip.usage import Terms
 
 PATIENCE = 180.0  # seconds after the last provisional, as a proxy's Timer C
 MAX_FORKS = 8
+MAX_CONTACTS = 8
+
+
+@attrs.define
+class EarlyDialog:
+    """One early dialog, and the last reliable response it has sent."""
+
+    dialog: Dialog
+    rseq: int | None = None
+
+    def takes(self, rseq: int) -> bool:
+        """Whether this response is the next: not a repeated one, and none before it is missing."""
+        if self.rseq is not None and rseq != self.rseq + 1:
+            return False
+        self.rseq = rseq
+        return True
 
 
 class Outgoing(Session):
@@ -49,6 +71,7 @@ class Outgoing(Session):
         self._target = target
         self._tried: dict[str, int] = {}
         self._progress: set[tuple[int, bytes]] = set()
+        self._early: dict[str, EarlyDialog] = {}  # by their tag
         self._forks: set[str] = set()
         self._ringing = self._cancelled = False
         self._patience: Timer | None = None
@@ -58,11 +81,23 @@ class Outgoing(Session):
     def start(self, now: float) -> None:
         """Send the INVITE, again after a challenge. Raises UnsafeText when a header of ours may not be written."""
         self.dialog.remote_tag, self.dialog.route_set, self.dialog.remote_target = "", (), self._target
-        request = self.build("INVITE", [*self.offer_headers(self._body), *self._extra], self._body)
+        require = [("Require", OPTION)] if self.policy.reliable == "require" else []
+        given = {canonical(name) for name, _ in self._extra}
+        usual = [*self.offer_headers(self._body), *require, *self.timer.ask()]
+        headers = [*((name, value) for name, value in usual if name not in given), *self._extra]
+        request = self.build("INVITE", headers, self._body)
         request = attrs.evolve(request, headers=request.headers.with_("From", str(self._caller)))
         self._invite, self._ringing = request, False
-        self._machine = self.core.request_invite(request, self.peer, self.trunk, now, self._got, self._silent)
+        self.described = part_of(SDP, request.headers.get("Content-Type") or SDP, self._body)
+        self._early.clear()
+        send = self.core.request_invite
+        self._machine = send(request, self.peer, self.trunk, now, self._got, self._silent, self._lost)
         self.keep(self._machine)
+
+    @property
+    def inviting(self) -> bool:
+        """Until the first offer has its answer theirs has to wait (section 14.2, RFC 3311 section 5.2)."""
+        return super().inviting or not (self.confirmed or self.settled)
 
     @property
     def backoff(self) -> tuple[float, float]:
@@ -80,10 +115,10 @@ class Outgoing(Session):
             self._progressed(response, now)
         elif response.status < 300:
             self._answered(response, now)
-        elif self.may_retry(response, self._tried) and not self.ended:
+        elif not self.ended and (self.may_retry(response, self._tried) or self.timer.raised(response)):
             self.start(now)
         else:
-            self._failed(response.status, response, now)
+            self._failed(response, now)
 
     def _progressed(self, response: Response, now: float) -> None:
         fresh, self._ringing = not self._ringing, True
@@ -94,28 +129,78 @@ class Outgoing(Session):
             self.tell(Trying(self.number))
         self._patience = self.core.timers.at(now + PATIENCE, self._too_long)
         if response.status > 100:
-            if not self.dialog.remote_tag and name_addr(response.headers.get("To") or "").tag:
-                self.dialog.join(response)
-            news = response.status, response.body
-            if news not in self._progress and len(self._progress) < 32:
-                self._progress.add(news)
-                self.tell(Progressed(self.number, *news))
+            self._heard(response, now)
+
+    def _heard(self, response: Response, now: float) -> None:
+        """A word from beyond the next hop."""
+        tag, rseq = name_addr(response.headers.get("To") or "").tag or "", read_rseq(response.headers)
+        early = self._early_dialog(tag, response) if tag else None
+        self.learn(response.headers)
+        if early is not None and rseq is not None and self.policy.reliable != "off":
+            if early.takes(rseq):
+                self._prack(early, rseq, response, now)
+            return
+        news = response.status, response.body
+        if news not in self._progress and len(self._progress) < 32:
+            self._progress.add(news)
+            self.tell(Progressed(self.number, *news))
+
+    def _early_dialog(self, tag: str, response: Response) -> EarlyDialog | None:
+        """The early dialog of this tag: the first one is ours, until another answers; only so many are kept."""
+        early = self._early.get(tag)
+        if early is None and len(self._early) < MAX_FORKS:
+            dialog = self.dialog if not self._early else attrs.evolve(self.dialog, remote_cseq=None)
+            dialog.join(response)
+            early = self._early[tag] = EarlyDialog(dialog)
+        return early
+
+    def _prack(self, early: EarlyDialog, rseq: int, response: Response, now: float) -> None:
+        """PRACK it; if it offers, once we have answered."""
+        offers = bool(response.body) and not self._body and not self.settled
+        rack = ("RAck", f"{rseq} {cseq(self._invite.headers).number} INVITE")
+
+        def send(body: bytes, now: float) -> None:
+            headers = [rack, ("Content-Type", ACCEPT)] if body else [rack]
+            self.settled = self.settled or bool(body) or (bool(response.body) and not offers)
+            dialog = early.dialog if early.dialog is not self.dialog else None
+            self.send("PRACK", now, lambda status, response, now: None, headers=headers, body=body, dialog=dialog)
+
+        if offers:
+            self.held = send
+        else:
+            send(b"", now)
+        self.tell(Progressed(self.number, response.status, response.body, reliable=True, offers=offers))
 
     def _answered(self, response: Response, now: float) -> None:
         tag = name_addr(response.headers.get("To") or "").tag or ""
-        if self.confirmed:
-            if tag == self.dialog.remote_tag:
-                self.acknowledge(self._invite)
-            else:
-                self._drop_fork(tag, response, now)
+        if self.confirmed and tag != self.dialog.remote_tag:
+            self._drop_fork(tag, response, now)
             return
-        self.dialog.join(response)
-        self.confirmed = True
-        self.acknowledge(self._invite)
-        if self.ended:
-            self.bye(now)
+        first = not self.confirmed
+        if first:
+            self._join(tag, response, now)
+        offers = bool(response.body) and not self._body and not self.settled
+        if offers and not self.ended:
+            self.acknowledge_later(self._invite)
         else:
-            self.tell(Answered(self.number, response.body))
+            self.acknowledge(self._invite)
+        if first and self.ended:
+            self.bye(now)
+        elif first:
+            self.tell(Answered(self.number, response.body, offers=offers))
+
+    def _join(self, tag: str, response: Response, now: float) -> None:
+        """This is who answered; an offer of another fork that nobody has answered yet is forgotten."""
+        if self.dialog.remote_tag not in ("", tag):
+            known, number = self._early.get(tag), self.dialog.local_cseq
+            self.dialog = known.dialog if known is not None else attrs.evolve(self.dialog, remote_cseq=None)
+            self.dialog.local_cseq = max(number, self.dialog.local_cseq)
+            self.settled = False
+        self.held = None
+        self.dialog.join(response)
+        self.learn(response.headers)
+        self.confirmed = True
+        self.timer.agreed(response.headers, now)
 
     def _drop_fork(self, tag: str, response: Response, now: float) -> None:
         """Another phone answered the same INVITE: ACK it each time, BYE it once (section 13.2.2.4)."""
@@ -131,16 +216,23 @@ class Outgoing(Session):
             self.keep(machine)
 
     def _silent(self, now: float) -> None:
-        self._failed(408, None, now)
+        self.end(Failed(self.number, 408, None, ""), now)
 
-    def _failed(self, status: int, response: Response | None, now: float) -> None:
-        q850 = read_reason(response.headers)[0] if response is not None else None
-        self.end(Failed(self.number, status, q850, response.reason if response is not None else ""), now)
+    def _lost(self, now: float) -> None:
+        self.end(Failed(self.number, 503, None, "", unreachable=True), now)
+
+    def _failed(self, response: Response, now: float) -> None:
+        q850, text = read_reason(response.headers)
+        failed = Failed(
+            self.number, response.status, q850, response.reason, reason_text=text,
+            contacts=_contacts(response), retry_after=read_seconds(response.headers.get("Retry-After")),
+        )  # fmt: skip
+        self.end(failed, now)
 
     def _too_long(self, now: float) -> None:
         """It rings and rings."""
         if not self.confirmed and not self.ended:
-            self._failed(408, None, now)
+            self._silent(now)
             self._cancel(now)
 
     def _cancel(self, now: float) -> None:
@@ -151,3 +243,13 @@ class Outgoing(Session):
             request = cancellation(self._invite, self.farewell)
             machine = self.core.request_other(request, self.peer, self.trunk, now, lambda r, n: None, lambda n: None)
             self.keep(machine)
+
+
+def _contacts(response: Response) -> tuple[str, ...]:
+    """Where a redirect points, as text, in its order."""
+    if not 300 <= response.status < 400:
+        return ()
+    try:
+        return tuple(str(contact.uri) for contact in name_addrs(response.headers, "Contact")[:MAX_CONTACTS])
+    except MalformedMessage:
+        return ()

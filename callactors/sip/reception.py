@@ -21,10 +21,13 @@ from callactors.sip.incoming import Incoming
 from callactors.sip.message import Request, Response, parse, salvage
 from callactors.sip.policy import Policy
 from callactors.sip.reason import read_reason
-from callactors.sip.screening import Refusal, incomplete, refusal
-from callactors.sip.session import Session, Terms
+from callactors.sip.replaces import read_replaces
+from callactors.sip.screening import SUPPORTED, Refusal, incomplete, refusal
+from callactors.sip.session import Session
 from callactors.sip.table import Table
+from callactors.sip.usage import Terms
 
+_SPOKEN = ("Supported", ", ".join(SUPPORTED))
 RETRY_AFTER = "5"  # seconds, with a 503
 
 
@@ -157,7 +160,7 @@ class Reception:
             return
         if request.method == "OPTIONS":
             status = 200 if self._accepting() else 503
-            self._core.send_stateless(request, to, status, ("Allow", ALLOW), ("Accept", ACCEPT))
+            self._core.send_stateless(request, to, status, ("Allow", ALLOW), ("Accept", ACCEPT), _SPOKEN)
         elif request.method != "INVITE":
             self._core.send_stateless(request, to, 481)
         else:
@@ -181,12 +184,31 @@ class Reception:
             self._core.counters["overloaded"] += 1
             self._core.send_stateless(request, to, 503, ("Retry-After", RETRY_AFTER))
         else:
-            self._admit(request, source, to, trunk, now)
+            replaced = self._replaced(request, trunk)
+            if isinstance(replaced, int):
+                self._core.send_stateless(request, to, replaced)
+            else:
+                self._admit(request, source, to, trunk, replaced.number if replaced is not None else None, now)
 
-    def _admit(self, request: Request, source: Hop, to: Hop, trunk: str, now: float) -> None:
+    def _replaced(self, request: Request, trunk: str) -> Session | int | None:
+        """The session of ours that an INVITE replaces; a refusing status where it may not (RFC 3891 section 3)."""
+        try:
+            wanted = read_replaces(request.headers)
+        except MalformedMessage:
+            return 400
+        if wanted is None:
+            return None
+        session = self._table.replaced(wanted, trunk)
+        if session is None or (not session.confirmed and isinstance(session, Incoming)):
+            return 481
+        if session.ended:
+            return 603
+        return 486 if session.confirmed and wanted.early_only else session
+
+    def _admit(self, request: Request, source: Hop, to: Hop, trunk: str, replaces: int | None, now: float) -> None:
         served = self._core.serve(request, server_key(request, trunk), trunk, source, to, now)
         terms = Terms(trunk, self._policy_of(trunk), self._table.lists(trunk), self._table.forget)
         session = Incoming(self._core, self._core.number(), served, source, terms)
         self._table.remember(session)
         served.respond(100, now)
-        self._core.told.append(Invited(session.number, trunk, source, request))
+        self._core.told.append(Invited(session.number, trunk, source, request, replaces))

@@ -14,7 +14,9 @@ import msgspec
 from callactors.sip.core import ACCEPT, ALLOW
 from callactors.sip.headers import tokens, vias
 from callactors.sip.message import Request
+from callactors.sip.multipart import MIXED
 from callactors.sip.policy import Policy
+from callactors.sip.session_interval import too_small
 from callactors.sip.uri import OpaqueUri
 
 NEEDED = ("From", "To", "Call-ID", "CSeq")
@@ -62,7 +64,12 @@ def _unmet(request: Request, policy: Policy) -> Refusal | None:
     offered = {tag.lower() for tag in (*required, *tokens(request.headers, "Supported"))}
     if opening and policy.reliable == "require" and "100rel" not in offered:
         return Refusal(421, (("Require", "100rel"),))
-    return None
+    return _too_small(request, policy) if request.method in ("INVITE", "UPDATE") else None
+
+
+def _too_small(request: Request, policy: Policy) -> Refusal | None:
+    least = too_small(request.headers, policy)
+    return None if least is None else Refusal(422, (("Min-SE", least),))
 
 
 def _unfit_offer(request: Request) -> Refusal | None:
@@ -71,7 +78,8 @@ def _unfit_offer(request: Request) -> Refusal | None:
         return Refusal(400)
     kind = _media_type(headers.get("Content-Type") or "")
     encoding = (headers.get("Content-Encoding") or "identity").strip().lower()
-    if request.body and (kind != ACCEPT or encoding != "identity"):
+    fit = kind == ACCEPT or (kind == MIXED and request.method == "INVITE")  # a call for help brings its location
+    if request.body and (not fit or encoding != "identity"):
         return Refusal(415, (("Accept", ACCEPT), ("Accept-Encoding", "identity")))
     ranges = {_media_type(part) for part in tokens(headers, "Accept")}
     if ranges and not ranges & {ACCEPT, "application/*", "*/*"}:

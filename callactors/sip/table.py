@@ -14,6 +14,7 @@ from callactors.sip.asking import Asking
 from callactors.sip.incoming import Incoming
 from callactors.sip.replaces import Replaces
 from callactors.sip.session import Session
+from callactors.sip.usage import Usage
 
 
 class Table:
@@ -64,7 +65,7 @@ class Table:
             self.invites[session.key] = session
         return session.number
 
-    def forget(self, session: Session) -> None:
+    def forget(self, session: Usage) -> None:
         self.sessions.pop(session.number, None)
         self._dialogs.pop((session.dialog.call_id, session.dialog.local_tag), None)
         if isinstance(session, Incoming):

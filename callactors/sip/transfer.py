@@ -1,4 +1,4 @@
-"""REFER (RFC 3515, RFC 5589): its headers, and the sipfrag that reports how the referred call went (RFC 3420).
+"""REFER (RFC 3515, 4488, 5589): its headers, and the sipfrag that reports how the referred call went (RFC 3420).
 
 The subscription is implicit: a REFER opens it, a NOTIFY with `Subscription-State: terminated` closes it.
 """
@@ -21,6 +21,7 @@ class ReferTo(msgspec.Struct, frozen=True):
     uri: Uri
     replaces: str | None
     referred_by: str | None
+    subscribe: bool = True
 
 
 def refer_headers(refer_to: str, referred_by: str | None) -> list[tuple[str, str]]:
@@ -42,7 +43,12 @@ def read_refer(headers: Headers) -> ReferTo:
     if not isinstance(uri, SipUri | TelUri):
         raise MalformedMessage("Refer-To is neither a SIP nor a telephone URI", 416)
     replaces = uri.header("Replaces") if isinstance(uri, SipUri) else None
-    return ReferTo(uri, replaces, _referred_by(headers))
+    return ReferTo(uri, replaces, _referred_by(headers), not wants_no_subscription(headers))
+
+
+def wants_no_subscription(headers: Headers) -> bool:
+    """Whether a REFER says `Refer-Sub: false`: dial, and tell me nothing (RFC 4488)."""
+    return (headers.get("Refer-Sub") or "").partition(";")[0].strip(WHITE).lower() == "false"
 
 
 def _referred_by(headers: Headers) -> str | None:

@@ -154,7 +154,7 @@ async def test_the_tap_sees_every_datagram_both_ways(phones: tuple[Phone, Phone]
 async def test_events_before_a_subscription_wait_for_it(phones: tuple[Phone, Phone]) -> None:
     caller, desk = phones
     target = SipUri("sip", "desk", None, *desk.sip.address)
-    session = caller.sip.invite(target, to=Hop(*desk.sip.address), trunk="loopback", caller=ME, body=b"")
+    session = caller.sip.invite(target, to=Hop(*desk.sip.address), trunk="loopback", caller=ME, body=b"offer")
     desk.sip.answer((await desk.hear(Invited)).session, b"late")
     await desk.hear(Acked)
     caller.sip.subscribe(session, caller.told_in.send_nowait)

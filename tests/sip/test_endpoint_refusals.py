@@ -31,7 +31,7 @@ from callactors.testing.sip_script import (
 )
 
 REFUSALS = {
-    "register": (request("REGISTER"), 405, "Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY"),
+    "register": (request("REGISTER"), 405, "Allow", "INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, INFO, UPDATE, REFER, NOTIFY"),
     "message": (request("MESSAGE"), 405, "Allow", None),
     "an unknown method": (request("NEWMETHOD"), 405, "Allow", None),
     "a scheme": (request("OPTIONS", uri="soap.beep://192.0.2.103:3002"), 416, None, None),
