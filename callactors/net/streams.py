@@ -89,21 +89,27 @@ class Connection:
     # -- in ------------------------------------------------------------------------------------------------------
 
     async def _read(self, stream: Stream, deliver: Deliver) -> None:
+        try:
+            self._stop(await self._read_on(stream, deliver))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._stop(Ended.BROKEN)
+
+    async def _read_on(self, stream: Stream, deliver: Deliver) -> Ended:
+        """Read until the stream is over or patience with it."""
         over = False
         while not over:
             data = b""
             with trio.move_on_at(self._deadline()) as waiting:
-                try:
-                    data = bytes(await stream.receive_some(CHUNK))
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    self._stop(Ended.BROKEN)
-                    return
-            if waiting.cancelled_caught or not data:
-                self._stop(Ended.CLOSED if not waiting.cancelled_caught else Ended.DONE)
-                return
+                data = bytes(await stream.receive_some(CHUNK))
+            if waiting.cancelled_caught:
+                return Ended.DONE
+            if not data:
+                return Ended.CLOSED
             over = await self._take(self._framer.receive(data, trio.current_time()), deliver)
-        await trio.sleep(self._patience.last_words)
-        self._stop(Ended.DONE)
+        with trio.move_on_after(self._patience.last_words):
+            while await stream.receive_some(CHUNK):
+                pass  # unread bytes would make our close a reset, and the answer with it
+        return Ended.DONE
 
     async def _take(self, framed: Framed, deliver: Deliver) -> bool:
         """Pass messages on, answer pings; whether the stream is over."""

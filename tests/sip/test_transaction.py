@@ -42,6 +42,9 @@ class Bench:
     def timed_out(self, now: float) -> None:
         self.told.append("timeout")
 
+    def lost(self, now: float) -> None:
+        self.told.append("lost")
+
     def ended(self) -> None:
         self.told.append("ended")
 
@@ -62,7 +65,9 @@ def server(bench: Bench, step: Step) -> None:
 def client(bench: Bench, step: Step) -> None:
     machine = bench.machine
     assert isinstance(machine, ClientInvite | ClientOther)
-    if isinstance(step, int):
+    if step == "lose":
+        machine.lose(bench.now)
+    elif isinstance(step, int):
         machine.receive(Response(step, "", Headers()), bench.now)
     else:
         bench.wait(float(step))
@@ -154,6 +159,67 @@ def test_the_other_client_follows_its_table(steps: list[Step], state: str, sent:
         lambda b: ClientOther(b"BYE", b.send, b.timers, 0.0, on_response=b.got, on_timeout=b.timed_out, ended=b.ended)
     )
     assert run(bench, client, steps) == (state, sent, told)
+
+
+def invite(bench: Bench) -> ClientInvite:
+    """Over a reliable transport."""
+    return ClientInvite(
+        b"INVITE", bench.send, bench.timers, 0.0, acknowledge=lambda response: b"ACK", on_response=bench.got,
+        on_timeout=bench.timed_out, ended=bench.ended, reliable=True, on_lost=bench.lost,
+    )  # fmt: skip
+
+
+def bye(bench: Bench) -> ClientOther:
+    """Over a reliable transport."""
+    return ClientOther(
+        b"BYE", bench.send, bench.timers, 0.0, on_response=bench.got, on_timeout=bench.timed_out, ended=bench.ended,
+        reliable=True, on_lost=bench.lost,
+    )  # fmt: skip
+
+
+RELIABLE: list[tuple[Callable[[Bench], ClientInvite | ClientOther], list[Step], str, list[str], list[str]]] = [
+    (invite, [32.0], "terminated", ["INVITE"], ["ended", "timeout"]),
+    (invite, [486, 0.0], "terminated", ["INVITE", "ACK"], ["486", "ended"]),
+    (invite, [200, 31.0, 200], "accepted", ["INVITE"], ["200", "200"]),
+    (invite, ["lose"], "terminated", ["INVITE"], ["ended", "lost"]),
+    (invite, [180, "lose", 200], "terminated", ["INVITE"], ["180", "ended", "lost"]),
+    (invite, [200, "lose"], "accepted", ["INVITE"], ["200"]),
+    (bye, [32.0], "terminated", ["BYE"], ["ended", "timeout"]),
+    (bye, [100, 31.0], "proceeding", ["BYE"], []),
+    (bye, [200, 0.0], "terminated", ["BYE"], ["200", "ended"]),
+    (bye, ["lose", 200], "terminated", ["BYE"], ["ended", "lost"]),
+]
+
+
+@pytest.mark.parametrize(("make", "steps", "state", "sent", "told"), RELIABLE)
+def test_over_a_reliable_transport_a_client_repeats_nothing_and_waits_for_no_repeats(
+    make: Callable[[Bench], ClientInvite | ClientOther],
+    steps: list[Step],
+    state: str,
+    sent: list[str],
+    told: list[str],
+) -> None:
+    assert run(Bench(make), client, steps) == (state, sent, told)
+
+
+RELIABLE_SERVERS: list[tuple[type[ServerInvite | ServerOther], list[Step], str, list[str], list[str]]] = [
+    (ServerInvite, [486, 31.0], "completed", ["486"], []),
+    (ServerInvite, [486, 32.0], "terminated", ["486"], ["ended"]),
+    (ServerInvite, [486, "ack", 0.0], "terminated", ["486"], ["ended"]),
+    (ServerOther, [200, 0.0], "terminated", ["200"], ["ended"]),
+]
+
+
+@pytest.mark.parametrize(("kind", "steps", "state", "sent", "told"), RELIABLE_SERVERS)
+def test_over_a_reliable_transport_a_server_repeats_nothing_and_absorbs_no_repeats(
+    kind: type[ServerInvite | ServerOther], steps: list[Step], state: str, sent: list[str], told: list[str]
+) -> None:
+    def make(bench: Bench) -> ServerInvite | ServerOther:
+        if kind is ServerInvite:
+            return ServerInvite(bench.send, bench.timers, bench.ended, reliable=True)
+        return ServerOther(bench.send, bench.timers, bench.ended, 0.0, reliable=True)
+
+    assert run(Bench(make), server, steps) == (state, sent, told)
 
 
 def test_an_abandoned_machine_sends_nothing_and_ends_once() -> None:
