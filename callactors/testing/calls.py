@@ -22,7 +22,7 @@ from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.audio.tone import sine
 from callactors.calls.dialer import Dialer
-from callactors.calls.house import playbooks
+from callactors.calls.house import location_of, playbooks
 from callactors.calls.models import ModelLine
 from callactors.calls.playbook import Playbook
 from callactors.calls.switchboard import Switchboard
@@ -31,6 +31,7 @@ from callactors.net import offload
 from callactors.net.media_plane import MediaPlane
 from callactors.net.resolver import Resolver
 from callactors.net.sip_endpoint import SipEndpoint, Tap
+from callactors.net.udp import Wire
 from callactors.realtime import events as e
 from callactors.realtime.items import Item, Part, Response
 from callactors.stores.ledger import Ledger, open_ledger
@@ -49,6 +50,7 @@ PITCHES = {  # Hz: what the caller hears, by name; multiples of 50, so that 20 m
     "goodbye": 1000,
     "model_lost": 1100,
     "busy": 1200,
+    "emergency": 1350,
     "cut_off": 1400,
     "briefing": 1300,
     "agent": 1500,
@@ -61,7 +63,7 @@ version: 1
 node: t1
 listen: {{sip: [{{udp: "127.0.0.1:5060"}}], rtp: 24000-24399}}
 trunks:
-  loopback: {{from: [127.0.0.0/8], media_from: [127.0.0.0/8]}}
+  loopback: {{from: [127.0.0.0/8], media_from: [127.0.0.0/8]{loopback}}}
 {trunks}
 numbers: [{{match: "100", trunk: loopback, scenario: salon}}]
 directory: {{front_desk: {{{desk}}}}}
@@ -80,14 +82,24 @@ Adapt = Callable[[Playbook], Playbook]
 
 
 def settings(
-    data: Path, models: Sequence[str] = ("main",), more: str = "", trunks: str = "", desk: str = DESK
+    data: Path,
+    models: Sequence[str] = ("main",),
+    more: str = "",
+    trunks: str = "",
+    desk: str = DESK,
+    loopback: str = "",
 ) -> Config:
     """The house's configuration, read from text as a user's is. `more` is YAML of whole sections.
 
-    `trunks` are more trunks: lines of YAML, indented by two. `desk` is the entry of the front desk.
+    `trunks` are more trunks: lines of YAML, indented by two. `desk` is the entry of the front desk,
+    `loopback` more keys of the trunk of that name, each after a comma.
     """
     lines = "\n".join(f'  {name}: {{kind: realtime, url: "ws://127.0.0.1:9/"}}' for name in models)
-    return load(CONFIG.format(data=data, models=lines, more=more, trunks=trunks, desk=desk), "callactors.yaml", {})
+    return load(
+        CONFIG.format(data=data, models=lines, more=more, trunks=trunks, desk=desk, loopback=loopback),
+        "callactors.yaml",
+        {},
+    )
 
 
 # -- the model --------------------------------------------------------------------------------------------------------
@@ -291,26 +303,28 @@ async def open_house(
     more: str = "",
     trunks: str = "",
     desk: str = DESK,
+    loopback: str = "",
     adapt: Adapt = lambda book: book,
     phrase_ms: int = PHRASE_MS,
     open_for_calls: bool = True,
     tap: Tap | None = None,
+    wire: Wire | None = None,
     seed: int = 1,
 ) -> AsyncIterator[House]:
     """A house with these models, in order of failover; leaving it ends every call, as a process's end does.
 
-    `more` and `trunks` are YAML as `settings` has it, `adapt` changes the salon's playbook. A house that is not
+    `wire` takes the place of a UDP socket. `more` and `trunks` are YAML as `settings` has it, `adapt` changes the salon's playbook. A house that is not
     `open_for_calls` waits for somebody to run its switchboard. `tap` sees every SIP datagram of the house.
     """
     offload.INLINE.set(True)
     names = ["main", "second", "third"][: max(1, len(minds))]
-    config = settings(data, names, more, trunks, desk)
+    config = settings(data, names, more, trunks, desk, loopback)
     known = dict(zip(names, minds or (Mind(),), strict=True))
     with ExitStack() as stores:
         books = {name: adapt(book) for name, book in playbooks(config, None, stores).items()}
         phrases = phrases_of(books, phrase_ms)
         async with open_ledger(Path(config.ledger.path), config.node) as ledger, trio.open_nursery() as services:
-            house = _build(config, ledger, books, phrases, known, Random(seed), tap)
+            house = _build(config, ledger, books, phrases, known, Random(seed), tap, wire)
             async with _serving(house, services, open_for_calls):
                 yield house
 
@@ -323,6 +337,7 @@ def _build(
     minds: Mapping[str, Mind],
     random: Random,
     tap: Tap | None,
+    wire: Wire | None,
 ) -> House:
     timers, told = config.timers, list[Told]()
     plane = MediaPlane(HOST, config.listen.rtp, random, first_rtp=timers.first_rtp, rtp_silence=timers.rtp_silence)
@@ -336,6 +351,7 @@ def _build(
         policy_of=config.policy,
         accepting=lambda: not switchboard.full(),
         tap=tap,
+        wire=wire,
     )
     lines = {name: mind.line(name) for name, mind in minds.items()}
 
@@ -343,7 +359,9 @@ def _build(
         told.append((event, facts))
 
     dialer = Dialer(config, Resolver.of(config, random), random, used=endpoint.calls)
-    switchboard = Switchboard(config, endpoint, plane, ledger, books, lines, phrases.cached, tell, dialer)
+    switchboard = Switchboard(
+        config, endpoint, plane, ledger, books, lines, phrases.cached, tell, dialer, location_of(config)
+    )
     return House(config, ledger, plane, endpoint, switchboard, minds, told)
 
 
