@@ -19,12 +19,15 @@ from callactors.calls.dialer import Unreached
 from callactors.calls.outside import Outside
 from callactors.config import Config
 from callactors.errors import MalformedMessage, UnsafeText
-from callactors.routing.cause import Cause, sip_code
+from callactors.routing.cause import Cause
 from callactors.routing.e164 import normalise
+from callactors.routing.route import permitted
 from callactors.routing.trunk import Trunk
 from callactors.routing.way import Wanted
 from callactors.sip.replaces import parse_replaces
 from callactors.sip.uri import SipUri, TelUri, parse_uri
+
+NOBODY_THERE = 480  # what a referral that no network answered is reported as
 
 if TYPE_CHECKING:
     from callactors.calls.call import Call
@@ -46,7 +49,7 @@ def wanted_by(message: LegReferred, trunk: Trunk, config: Config) -> Wanted | No
     if trunk.refers != "permitted":
         return None
     number = normalise(uri.user_decoded, config.trunks[trunk.name].country)
-    if number is None:
+    if number is None or not permitted(number, config.permit):
         return None
     forced = None if config.routes else trunk.name
     return Wanted(purpose="referred", number=number, trunk=forced, headers=headers)
@@ -117,7 +120,7 @@ class Referral:
 
     async def _failed(self, old: SipLeg, unreached: Unreached) -> None:
         status = unreached.tried[-1].status if unreached.tried else None
-        self._tell(old, status or sip_code(unreached.cause), "Failed")
+        self._tell(old, status or NOBODY_THERE, "Failed")
         if self._left is not None:
             by: By = self._left.by
             await self.call.boxes.desk.send(CallEnded(at=trio.current_time(), cause=self._left.cause, by=by))

@@ -60,13 +60,27 @@ def with_tries(*tries: Way) -> Adapt:
 
 @asynccontextmanager
 async def putting_through(
-    data: Path, *tries: Way, transfers: Transfers = accept, manners: Manners | None = None, more: str = ""
+    data: Path,
+    *tries: Way,
+    transfers: Transfers = accept,
+    refers: str = "never",
+    manners: Manners | None = None,
+    more: str = "",
 ) -> AsyncIterator[PuttingThrough]:
-    """A call in which the greeting was heard. `transfers` is what the caller's carrier does with a REFER."""
+    """A call in which the greeting was heard.
+
+    `transfers` is what the caller's carrier does with a REFER, `refers` whom it may refer us to.
+    """
     async with user_agent(DESK_HOST, name="desk", manners=manners) as desk:
         trunk = f'  desk: {{from: [{DESK_HOST}/32], to: "sip:{desk.address}", hold: music}}'
         entry = f'sip: "{desk.uri}", trunk: desk'
         async with talking(
-            data, transfers=transfers, trunks=trunk, desk=entry, more=more, adapt=with_tries(*tries)
+            data,
+            transfers=transfers,
+            trunks=trunk,
+            desk=entry,
+            loopback=f", refers: {refers}",
+            more=more,
+            adapt=with_tries(*tries),
         ) as talk:
             yield PuttingThrough(talk, desk)

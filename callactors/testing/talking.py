@@ -85,12 +85,13 @@ async def talking(
     more: str = "",
     trunks: str = "",
     desk: str = DESK,
+    loopback: str = "",
     adapt: Adapt = lambda book: book,
 ) -> AsyncIterator[Talk]:
     """A call in which the greeting was heard."""
     mind = mind or Mind()
     async with (
-        open_house(data, mind, more=more, trunks=trunks, desk=desk, adapt=adapt) as house,
+        open_house(data, mind, more=more, trunks=trunks, desk=desk, loopback=loopback, adapt=adapt) as house,
         scripted_caller(house.endpoint.address, transfers=transfers) as caller,
     ):
         await caller.call()
