@@ -48,6 +48,7 @@ from callactors.rtp.telephone_event import KEYS
 from callactors.sdp.offer import Agreement
 from callactors.sip import events as sip
 from callactors.sip.dialog import DialogFacts, DialogId
+from callactors.sip.multipart import located
 from callactors.sip.reason import reason_headers
 from callactors.sip.transfer import sipfrag
 
@@ -290,10 +291,11 @@ class SipLeg:
 
     def _dial(self, placing: Placing) -> LegEnded | None:
         way = placing.way
+        body, headers = located(self.exchange.sdp.offer(), way.location)
         try:
             self.session = self.endpoint.invite(
-                way.uri, to=way.hop, trunk=way.trunk, caller=way.caller, body=self.exchange.sdp.offer(),
-                headers=way.headers, credentials=way.credentials,
+                way.uri, to=way.hop, trunk=way.trunk, caller=way.caller, body=body,
+                headers=(*way.headers, *headers), credentials=way.credentials,
             )  # fmt: skip
         except UnsafeText as error:
             placing.given_up(str(error), 400)
@@ -345,12 +347,12 @@ class SipLeg:
     def _acked(self, event: sip.Acked) -> Message | None:
         """The answer to an offer that was left to us; without a usable one a re-INVITE changes nothing."""
         self.exchange.confirmed = True
-        return self._late_answer(event.body) if self.agreement is None else self.exchange.late_answer(event.body)
+        return self.exchange.late_answer(event.body) if self.exchange.up else self._connected(event.body)
 
-    def _late_answer(self, body: bytes) -> Message:
-        """The answer to the offer in our 200: only now there is a call, or none."""
+    def _connected(self, body: bytes) -> Message:
+        """The answer to the offer in our 200, if it did not come by PRACK: only now there is a call, or none."""
         try:
-            agreement = self.exchange.sdp.answered_late(body)
+            agreement = self.agreement or self.exchange.sdp.answered_late(body)
         except REFUSED:
             self.endpoint.finish(self.session, q850=q850(Cause.BAD_OFFER), text=Cause.BAD_OFFER.value)
             return self._leg_ended(Cause.BAD_OFFER, None, None, by="us")
@@ -373,7 +375,10 @@ class SipLeg:
     def _transfer_over(self, outcome: Outcome, code: int | None) -> TransferEnded:
         if outcome == "presumed":
             self._over()
-        return TransferEnded(at=trio.current_time(), leg=self.number, outcome=outcome, sip_code=code)
+        accepted = self._referring.accepted
+        return TransferEnded(
+            at=trio.current_time(), leg=self.number, outcome=outcome, sip_code=code, accepted=accepted
+        )
 
     async def refer(self, target: Target, replaces: DialogId | None = None) -> None:
         if not self.trunk.refer:
@@ -416,8 +421,14 @@ class SipLeg:
     # -- the verbs -----------------------------------------------------------------------------------------------
 
     def progress(self, early: bool = False) -> None:
-        """It rings: 180; with `early` 183 and our description, and the caller hears their country's ringing tone."""
-        if not early or self.agreement is None:
+        """It rings: 180; with `early` 183 and our description, and the caller hears their country's ringing tone.
+
+        Who asked us to offer gets our offer with it, if it can be sent reliably (RFC 3262), else in the 200.
+        """
+        if self.agreement is None:
+            self.endpoint.ring(self.session, body=self.exchange.sdp.offer_late())
+            return
+        if not early:
             self.endpoint.ring(self.session)
             return
         self.stream.fill.play(ringing(self.trunk.country))

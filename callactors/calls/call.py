@@ -37,6 +37,7 @@ from callactors.calls.contain import contain
 from callactors.calls.dialling import Dialling
 from callactors.calls.line import Line
 from callactors.calls.models import ModelLine, Wiring
+from callactors.calls.money import Meter, Purse
 from callactors.calls.outside import Outside
 from callactors.calls.patience import Patience
 from callactors.calls.playbook import Playbook
@@ -62,6 +63,7 @@ class Terms:
     cached: Cached
     writes: trio.Nursery
     tell: Callable[..., None]  # one line a call event: tell(event, **facts)
+    meter: Meter = attrs.field(factory=lambda: Meter(Purse()))
 
 
 @attrs.define(eq=False)
@@ -120,6 +122,7 @@ class Call:
             patience=Patience(self.playbook.scenario.silence),
             tell=self.terms.tell,
             spawn=self.spawn,
+            meter=self.terms.meter,
             redial=self._redial,
             placed=self.dialling is not None,
             specialist=self.playbook.specialist(self.playbook.scenario.start, self.caller, self.language),
@@ -133,6 +136,10 @@ class Call:
     def wind_down(self, cause: Cause, farewell: str) -> None:
         """End it from outside (drain): goodbye, heard, BYE."""
         self.conductor.wind_down(cause, farewell)
+
+    def end(self, cause: Cause) -> None:
+        """End it from outside, at once and without a word: CANCEL or BYE."""
+        self.boxes.desk.offer(CallEnded(at=trio.current_time(), cause=cause, by="us"))
 
     # -- the nursery ---------------------------------------------------------------------------------------------
 
@@ -246,6 +253,7 @@ class Call:
     def drop_leg(self, leg: SipLeg, cause: Cause) -> None:
         """Hang up a leg and cancel its scope. Its dialog's end is the endpoint's; nothing of it is heard any more."""
         leg.hang_up(cause)
+        self.terms.meter.left(leg.number, trio.current_time(), self.record.now())
         scope = self.scopes.get(leg.number)
         if scope is not None:
             scope.cancel_scope.cancel()
@@ -355,6 +363,7 @@ class Call:
         format_ = line.format_for(self.line.format)
         session = line.session(wiring, format_, self.conductor.specialist, self.language, replay)
         self.conductor.session_opened(number, mailbox)
+        self.terms.meter.model = line.name
 
         async def live() -> ModelLost:
             await session.run()

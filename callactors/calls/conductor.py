@@ -42,6 +42,7 @@ from callactors.actors.messages import (
     TurnEnded,
 )
 from callactors.calls.line import Line
+from callactors.calls.money import Meter
 from callactors.calls.patience import Patience
 from callactors.calls.playbook import Playbook, Specialist
 from callactors.calls.record import CallRecord
@@ -73,6 +74,7 @@ class Conductor:
     tell: Tell
     spawn: Spawn
     specialist: Specialist
+    meter: Meter
     redial: Callable[[], bool] = lambda: False  # reach the callee once more; False when that may not be
     placed: bool = False  # by us
     session: int = 0
@@ -191,7 +193,14 @@ class Conductor:
                 self.record.event("model_stumbled", code=message.code)
                 self.say(self.phrases.holding)
             case ModelUsed():
-                self.record.event("model_used", **_tokens(message))
+                self._paid(message)
+
+    def _paid(self, used: ModelUsed) -> None:
+        """A response costs; one that reaches the call's cap is the last."""
+        self.record.event("model_used", **_tokens(used))
+        spent = self.meter.used(used, self.record.now())
+        if spent is not None:
+            self.wind_down(spent, self.phrases.busy)
 
     # -- the line ------------------------------------------------------------------------------------------------
 

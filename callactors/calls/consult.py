@@ -87,7 +87,7 @@ class Consulting:
         if self.outside.emergency(_dialled(target.uri), target.trunk):
             self.call.record.event("transfer_denied", target=target.name)
             return Missed("refused")
-        wanted = Wanted(purpose=purpose, uri=target.uri, trunk=target.trunk)
+        wanted = Wanted(purpose=purpose, uri=target.uri, trunk=target.trunk or None)
         reached = await self.outside.reach(self.call, wanted, conversing=False)
         if isinstance(reached, Unreached):
             code = reached.tried[-1].status if reached.tried else None

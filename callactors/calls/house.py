@@ -19,12 +19,13 @@ from callactors.audio.format import AudioFormat
 from callactors.calls.contain import first_of
 from callactors.calls.models import ModelLine, embedded, over_websocket
 from callactors.calls.playbook import Playbook
-from callactors.config import Config, ConfigErrors
+from callactors.config import Config, ConfigErrors, files
 from callactors.config.schema import EmbeddedModel
 from callactors.errors import CallactorsError, Unusable
 from callactors.meters.log import log
 from callactors.scenario import Library, Scenario
 from callactors.scenario import check as check_scenario
+from callactors.scenario.library import read
 from callactors.scenario.schema import Phrases
 from callactors.speech.brain import Brain, BrainNotReady
 from callactors.speech.mind import wording
@@ -83,10 +84,18 @@ async def rehearse(brain: Brain, texts: Iterator[str]) -> None:
         await brain.phrase(piece, AudioFormat.PCM16_8K)
 
 
-def playbooks(config: Config, agents: Path | None, closing: ExitStack) -> dict[str, Playbook]:
-    """Every scenario that `numbers` names, ready. `closing` closes their stores."""
+def location_of(config: Config) -> str:
+    """The PIDF-LO document of `emergency.location`; "" without one. Raises ConfigError."""
+    name = config.emergency.location if config.emergency is not None else None
+    return read(Path(files.beside(config, name))) if name is not None else ""
+
+
+def playbooks(
+    config: Config, agents: Path | None, closing: ExitStack, others: Iterable[str] = ()
+) -> dict[str, Playbook]:
+    """Every scenario that `numbers` names, and the `others`, ready. `closing` closes their stores."""
     library = Library.find(agents)
-    names = dict.fromkeys(number.scenario for number in config.numbers)
+    names = dict.fromkeys([*(number.scenario for number in config.numbers), *others])
     return {name: _playbook(library.scenario(name), library, config, closing) for name in names}
 
 

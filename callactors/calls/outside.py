@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
+import trio
 
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import AgentHeard, CallerAudio
@@ -82,6 +83,7 @@ class Outside:
         assert isinstance(leg, SipLeg)
         try:
             await call.record.reached(leg.number, leg.facts, callee=conversing)
+            call.terms.meter.reached(leg.number, reached.way.rate, trio.current_time())
         except (LedgerBroken, KeyError):
             call.drop_leg(leg, Cause.OVERLOAD)
             raise

@@ -48,12 +48,14 @@ class CallRecord:
 
     # -- the call ------------------------------------------------------------------------------------------------
 
-    def opened(self, *, trunk: str | None, scenario: str, caller: str, called: str, direction: str = "inbound") -> None:
+    def opened(
+        self, *, trunk: str | None, scenario: str | None, caller: str, called: str, direction: str = "inbound"
+    ) -> None:
         self._queue(
             CallOpened(
                 call=self.call,
                 direction=direction,
-                started=self._now(),
+                started=self.now(),
                 trunk=trunk,
                 scenario=scenario,
                 caller=caller,
@@ -61,9 +63,10 @@ class CallRecord:
             )
         )
 
-    def rang(self, trunk: str, facts: DialogFacts) -> None:
-        self._open.add(0)
-        self._queue(AttemptRow(call=self.call, n=0, leg=0, trunk=trunk, facts=facts, rang=self._now()))
+    def rang(self, trunk: str, facts: DialogFacts, leg: int = 0) -> None:
+        """An INVITE we have got: the call's first, or one that replaces a leg of it."""
+        self._open.add(leg)
+        self._queue(AttemptRow(call=self.call, n=leg, leg=leg, trunk=trunk, facts=facts, rang=self.now()))
 
     def moved(self, facts: DialogFacts, leg: int = 0) -> None:
         """The peer is somewhere else now: an orphan's BYE must find it there."""
@@ -71,7 +74,7 @@ class CallRecord:
 
     async def answering(self, trunk: str, facts: DialogFacts) -> None:
         """Durable before the 200 leaves: enough for another process to end this dialog. Raises LedgerBroken."""
-        now = self._now()
+        now = self.now()
         self._queue(CallAnsweredAt(call=self.call, answered=now))
         await self.ledger.durable(
             AttemptRow(call=self.call, n=0, leg=0, trunk=trunk, facts=facts, answered=now, sip_code=200)
@@ -92,7 +95,7 @@ class CallRecord:
 
         A caller who gave up while `answering` was not `answered`, whatever was written by then.
         """
-        now = self._now()
+        now = self.now()
         if not answered and leg == 0:
             self._queue(NeverAnswered(call=self.call))
         for n in sorted(self._open):
@@ -119,13 +122,13 @@ class CallRecord:
 
     def ringing(self, leg: int, facts: DialogFacts) -> None:
         """An early dialog: another process could end it by a BYE (RFC 3261 section 15)."""
-        rang = None if leg in self._rang else self._now()
+        rang = None if leg in self._rang else self.now()
         self._rang.add(leg)
         self._queue(AttemptRow(call=self.call, n=leg, leg=leg, facts=facts, rang=rang))
 
     async def reached(self, leg: int, facts: DialogFacts, *, callee: bool = True) -> None:
         """Answered: durable before anybody speaks. With `callee` it answers the whole call. Raises LedgerBroken."""
-        now = self._now()
+        now = self.now()
         if callee:
             self._queue(CallAnsweredAt(call=self.call, answered=now))
         await self.ledger.durable(AttemptRow(call=self.call, n=leg, leg=leg, facts=facts, answered=now, sip_code=200))
@@ -145,7 +148,7 @@ class CallRecord:
                 leg=leg,
                 trunk=tried.way.trunk,
                 target=str(tried.way.uri),
-                ended=self._now(),
+                ended=self.now(),
                 sip_code=tried.status,
                 q850=tried.q850,
                 reason=tried.reason or ("transport" if tried.transport_failed else None),
@@ -155,7 +158,7 @@ class CallRecord:
     def left(self, leg: int, cause: Cause) -> None:
         """The call speaks on another leg now, or on none."""
         self._open.discard(leg)
-        self._queue(AttemptRow(call=self.call, n=leg, leg=leg, ended=self._now(), reason=cause.value))
+        self._queue(AttemptRow(call=self.call, n=leg, leg=leg, ended=self.now(), reason=cause.value))
 
     # -- what happened in it -------------------------------------------------------------------------------------
 
@@ -213,7 +216,7 @@ class CallRecord:
         )
 
     def outcome(self, outcome: str, detail: str) -> None:
-        self._queue(OutcomeRow(call=self.call, at=self._now(), outcome=outcome, detail=detail))
+        self._queue(OutcomeRow(call=self.call, at=self.now(), outcome=outcome, detail=detail))
 
     def quality(self, leg: int, quality: Quality) -> None:
         self._queue(
@@ -230,9 +233,10 @@ class CallRecord:
         )
 
     def event(self, kind: str, **body: object) -> None:
-        self._queue(EventRow(call=self.call, at=self._now(), kind=kind, body=body))
+        self._queue(EventRow(call=self.call, at=self.now(), kind=kind, body=body))
 
-    def _now(self) -> int:
+    def now(self) -> int:
+        """This moment as the ledger writes it: UTC milliseconds."""
         return self.ledger.wall(trio.current_time())
 
     def _queue(self, row: Row) -> None:

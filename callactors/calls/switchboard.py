@@ -13,16 +13,19 @@ import attrs
 import trio
 
 from callactors.actors.messages import CallEnded
-from callactors.calls.admission import Admission, Making
+from callactors.calls.admission import Admission, Brief, Making
+from callactors.calls.announcement import Announcement
 from callactors.calls.call import Call
 from callactors.calls.contain import contain, where
 from callactors.calls.dialer import Dialer
 from callactors.calls.models import ModelLine
+from callactors.calls.money import DAY, Purse
 from callactors.calls.outbound import Outbound
 from callactors.calls.outside import Outside
 from callactors.calls.playbook import Playbook
 from callactors.calls.voice import Cached
 from callactors.config import Config
+from callactors.errors import LedgerBroken
 from callactors.net.media_plane import MediaPlane
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause
@@ -46,16 +49,20 @@ class Switchboard:
     cached: Cached
     tell: Callable[..., None]
     dialer: Dialer
+    location: str = ""  # PIDF-LO of this house, for calls for help
     calls: dict[str, Call] = attrs.field(factory=dict, init=False)
+    briefs: set[Brief] = attrs.field(factory=set, init=False)  # calls for help, and callers being turned away
     draining: bool = attrs.field(default=False, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _writes: trio.Nursery | None = attrs.field(default=None, init=False)
     _emptied: trio.Event = attrs.field(factory=trio.Event, init=False)
+    purse: Purse = attrs.field(init=False)
     making: Making = attrs.field(init=False)
     _admission: Admission = attrs.field(init=False)
     _outbound: Outbound = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.purse = Purse.of(self.config)
         self.making = Making(
             self.config,
             self.endpoint,
@@ -67,12 +74,15 @@ class Switchboard:
             self.tell,
             self._open_writes,
             Outside(self.dialer, self.config, self.endpoint, self.plane),
+            self.purse,
+            self.location,
         )
-        self._admission = Admission(self.making, self.full, self._speaking)
+        self._admission = Admission(self.making, self.full, self._speaking, self.calls, self._told, self._open)
         self._outbound = Outbound(self.making, self.full, self._speaking)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own the calls and their writes until cancelled."""
+        await self._count_money()
         async with trio.open_nursery() as writes, trio.open_nursery() as calls:
             self._writes, self._nursery = writes, calls
             task_status.started()
@@ -81,13 +91,23 @@ class Switchboard:
             finally:
                 self._nursery = None  # the endpoint lives a little longer than we do
 
+    async def _count_money(self) -> None:
+        """What was spent today before we began: a cap that a restart forgets is none."""
+        now = self.ledger.wall(trio.current_time())
+        try:
+            self.purse.spend(await self.ledger.usd_since(now - now % DAY), now)
+        except LedgerBroken as error:
+            self.tell("money_unknown", error=str(error))
+
     # -- admission -----------------------------------------------------------------------------------------------
 
     def invited(self, invite: Invited) -> None:
         """A new INVITE of a listed trunk: a call, or a refusal with its row. Never raises."""
-        call = self._admission.decide(invite)
-        if call is not None:
-            self._begin(call)
+        decided = self._admission.decide(invite)
+        if isinstance(decided, Call):
+            self._begin(decided)
+        elif decided is not None:
+            self._begin_brief(decided)
 
     async def place(self, order: Order) -> Call:
         """A call of ours: it dials from here on. Raises NotPlaced, with its record; ConfigError for a bad list."""
@@ -97,6 +117,17 @@ class Switchboard:
         assert self._nursery is not None  # full() said so otherwise
         self.calls[call.id] = call
         self._nursery.start_soon(self._contained, call)
+
+    def _begin_brief(self, brief: Brief) -> None:
+        assert self._nursery is not None
+        self.briefs.add(brief)
+        self._nursery.start_soon(self._brief, brief)
+
+    def _open(self) -> bool:
+        return self._nursery is not None
+
+    def _told(self) -> int:
+        return sum(isinstance(brief, Announcement) for brief in self.briefs)
 
     def full(self) -> str:
         """Why no further call is taken; empty when one would be."""
@@ -135,8 +166,7 @@ class Switchboard:
 
     def _close(self, call: Call, ended: CallEnded) -> None:
         del self.calls[call.id]
-        if not self.calls:
-            self._emptied.set()
+        self._note_empty()
         if call.recorder is not None and call.recorder.failed:
             call.record.event("recording_failed", error=call.recorder.failed)
         for leg in call.line.legs:
@@ -151,8 +181,26 @@ class Switchboard:
             sip_code=code,
             q850=last.q850 if last is not None else None,
             leg=call.line.number,
+            usd=call.terms.meter.closed(trio.current_time(), call.record.now()),
         )
         self.tell("ended", call=call.id, cause=ended.cause.value, by=ended.by)
+
+    async def _brief(self, brief: Brief) -> None:
+        """A call of few words; its record is its own to close."""
+
+        def crashed(error: Exception) -> None:
+            brief.record.event("crashed", error=repr(error)[:500], at=where(error))
+
+        try:
+            await contain("call", brief.run, crashed)
+        finally:
+            self.briefs.discard(brief)
+            self._note_empty()
+            self.tell("ended", call=brief.record.call, cause=brief.cause.value, by=brief.by)
+
+    def _note_empty(self) -> None:
+        if not self.calls and not self.briefs:
+            self._emptied.set()
 
     async def drain(self, patience: float) -> None:
         """Take no new call, let the living ones end for `patience` seconds, then say goodbye and hang up."""
@@ -165,7 +213,7 @@ class Switchboard:
             self._nursery.cancel_scope.cancel()
 
     async def _wait_empty(self, patience: float) -> None:
-        if self.calls:
+        if self.calls or self.briefs:
             self._emptied = trio.Event()
             with trio.move_on_after(patience):
                 await self._emptied.wait()

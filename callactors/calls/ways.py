@@ -9,7 +9,6 @@ The second carrier's DNS is asked only once the first carrier has failed. Rules 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from random import Random
 from typing import Protocol
 
@@ -67,17 +66,17 @@ class WayFinder:
 
     async def ways(self, wanted: Wanted, choice: Choice) -> list[Way]:
         """One trunk's addresses, in order; none when DNS knows none."""
-        number, caller = self._number(wanted), self._caller(choice.trunk, wanted)
+        number, caller = self._number(wanted), self.caller(choice.trunk, wanted.caller)
         found: dict[Hop, Way] = {}
-        for target in self._targets(choice.trunk):
+        for target in self._turned(choice.trunk):
             for hop in await self._resolver.hops(target):
                 found.setdefault(hop, self._way(wanted, number, choice, target, hop, caller))
         return list(found.values())[:MOST_HOPS]
 
     def nowhere(self, wanted: Wanted, choice: Choice) -> Way:
         """What stands in the record for a trunk that was never asked: its first `to`, as it is written."""
-        number, caller = self._number(wanted), self._caller(choice.trunk, wanted)
-        target = next(self._uris(choice.trunk))
+        number, caller = self._number(wanted), self.caller(choice.trunk, wanted.caller)
+        target = self.targets(choice.trunk)[0]
         return self._way(wanted, number, choice, target, Hop(target.host, target.port or 0), caller)
 
     def _number(self, wanted: Wanted) -> str | None:
@@ -102,7 +101,7 @@ class WayFinder:
         return emergency_number(wanted.number or user or "", self._config.trunks[trunk].country, extra) is not None
 
     def _takes_calls(self, trunk: str) -> bool:
-        return trunk in self._config.trunks and next(self._uris(trunk), None) is not None
+        return trunk in self._config.trunks and bool(self.targets(trunk))
 
     def _trunk_of(self, wanted: Wanted) -> str | None:
         """The trunk this goes by whatever the routes say."""
@@ -115,28 +114,28 @@ class WayFinder:
         allowed = self._config.trunks[trunk].caller_ids
         return wanted.caller is None or wanted.caller in allowed or wanted.purpose == "emergency"
 
-    def _uris(self, trunk: str) -> Iterator[SipUri]:
-        for text in self._config.trunks[trunk].to:
-            uri = _read(text)
-            if isinstance(uri, SipUri):
-                yield uri
+    def targets(self, trunk: str) -> list[SipUri]:
+        """A trunk's `to`, as it stands in the file."""
+        read = (_read(text) for text in self._config.trunks[trunk].to)
+        return [uri for uri in read if isinstance(uri, SipUri)]
 
-    def _targets(self, trunk: str) -> list[SipUri]:
-        """Its addresses, another one first each time: an SBC pair shares the calls."""
-        targets = list(self._uris(trunk))
+    def _turned(self, trunk: str) -> list[SipUri]:
+        """The same, another one first each time: an SBC pair shares the calls."""
+        targets = self.targets(trunk)
         turn = self._turns[trunk] % len(targets)
         self._turns[trunk] += 1
         return targets[turn:] + targets[:turn]
 
-    def _caller(self, trunk: str, wanted: Wanted) -> NameAddr:
+    def caller(self, trunk: str, number: str | None = None) -> NameAddr:
+        """Whom a request of ours is from: this number if the trunk may show it, else its first, else its user."""
         settings = self._config.trunks[trunk]
-        number = wanted.caller if wanted.caller in settings.caller_ids else next(iter(settings.caller_ids), None)
-        user = number or (settings.auth.user if settings.auth else NOBODY)
+        shown = number if number in settings.caller_ids else next(iter(settings.caller_ids), None)
+        user = shown or (settings.auth.user if settings.auth else NOBODY)
         return NameAddr("", SipUri("sip", escape_user(user), None, self._home(trunk, settings)))
 
     def _home(self, trunk: str, settings: TrunkSettings) -> str:
         """The host of From: the registrar's domain where we register, else our own address."""
-        return next(self._uris(trunk)).host if settings.register else self._config.listen.advertised
+        return self.targets(trunk)[0].host if settings.register else self._config.listen.advertised
 
     def _way(
         self, wanted: Wanted, number: str | None, choice: Choice, target: SipUri, hop: Hop, caller: NameAddr

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import resource
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from callactors import __version__
 from callactors.calls.dialer import Dialer
 from callactors.calls.house import (
     PhraseBook,
+    location_of,
     make_brain,
     model_lines,
     needs_brain,
@@ -87,17 +88,23 @@ def _make_folder(data: Path) -> None:
 
 @asynccontextmanager
 async def serving(
-    config: Config, *, agents: Path | None = None, brain: Brain | None = None, tell: Tell = tell
+    config: Config,
+    *,
+    agents: Path | None = None,
+    brain: Brain | None = None,
+    tell: Tell = tell,
+    scenarios: Sequence[str] = (),
 ) -> AsyncIterator[Serving]:
     """Start everything; usable inside the `async with`.
 
+    `scenarios` are made ready beside those that `numbers` name: calls we place may speak by them.
     `brain` lends one that already runs; `tell(event, call=..., **facts)` is told what happens in every call.
     """
     data = Path(config.data_dir)
     with ExitStack() as closing:
         await in_thread(_make_folder, data)
         async with open_ledger(Path(config.ledger.path), config.node) as ledger:
-            books = await in_thread(playbooks, config, agents, closing)
+            books = await in_thread(playbooks, config, agents, closing, scenarios)
             phrases, lines = PhraseBook(), dict[str, ModelLine]()
             calls = _Calls(config, ledger, books, lines, phrases, tell)  # binds first: loading takes seconds
             closing.callback(calls.endpoint.close)
@@ -151,8 +158,9 @@ class _Calls:
         self.endpoint = self._listen(dice)
         self.dialer = Dialer(config, Resolver.of(config, dice), dice, used=self.endpoint.calls)
         self.switchboard = Switchboard(
-            config, self.endpoint, self.plane, ledger, books, lines, phrases.cached, tell, self.dialer
-        )
+            config, self.endpoint, self.plane, ledger, books, lines, phrases.cached, tell, self.dialer,
+            location_of(config),
+        )  # fmt: skip
 
     def _listen(self, dice: random.Random) -> SipEndpoint:
         config, wires = self.config, open_wires(self.config)

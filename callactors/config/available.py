@@ -1,7 +1,6 @@
 """What the schema knows and this version does not do. Start and `check` refuse these, they never ignore them.
 
-Keys that only describe outbound calling (routes, permit, emergency, to, auth, cps ...) are accepted as data: nothing
-dials yet, so nothing is promised by them. When something is built, its line here goes.
+When something is built, its line here goes.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ CODECS = ("pcmu", "pcma")
 def check(config: Config) -> Iterator[NotAvailable]:
     """A NotAvailable for each value that is not built yet."""
     yield from _trunks(config)
-    yield from _limits(config)
     yield from _recording(config)
     if not config.stores.url.startswith("sqlite:///"):
         yield config.marks.not_available("stores.url", "", "use sqlite:///PATH")
@@ -33,12 +31,6 @@ def _trunks(config: Config) -> Iterator[NotAvailable]:
         for index, codec in enumerate(trunk.codecs):
             if codec not in CODECS:
                 yield config.marks.not_available(f"{path}.codecs[{index}]", codec, f"use {' or '.join(CODECS)}")
-
-
-def _limits(config: Config) -> Iterator[NotAvailable]:
-    for word in ("per_caller_minute", "usd_per_call", "usd_per_day"):
-        if getattr(config.limits, word) is not None:
-            yield config.marks.not_available(f"limits.{word}", "a limit", "use off")
 
 
 def _recording(config: Config) -> Iterator[NotAvailable]:

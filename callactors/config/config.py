@@ -11,6 +11,8 @@ from callactors.config.problems import Marks
 from callactors.config.profiles import filled
 from callactors.config.schema import Settings
 from callactors.routing import number
+from callactors.routing.emergency import emergency_number
+from callactors.routing.hours import Schedule
 from callactors.routing.trunk import Target, Trunk
 from callactors.sip.policy import Policy
 
@@ -73,6 +75,16 @@ class Config(Settings, frozen=True, kw_only=True):
             session_expires=int(timer.expires) if timer else None,
             min_se=int(timer.min_se) if timer else Policy().min_se,
         )
+
+    def emergency_number(self, dialled: str, trunk: str | None) -> str | None:
+        """The number to dial for help when this was dialled in the trunk's country, None for any other call."""
+        settings = self.trunks.get(trunk or "")
+        extra = self.emergency.numbers if self.emergency is not None else ()
+        return emergency_number(dialled, settings.country if settings is not None else None, extra)
+
+    def schedules(self) -> dict[str, Schedule]:
+        """`hours`, to ask whether they are open."""
+        return {name: Schedule.of(entry.zone, entry.open, entry.closed) for name, entry in self.hours.items()}
 
     def target(self, name: str) -> Target:
         """A name of `directory` as something to dial; its trunk is "" when the entry names none. Raises KeyError."""

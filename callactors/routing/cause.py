@@ -18,6 +18,7 @@ class Cause(enum.StrEnum):
     TRANSFERRED = "transferred"
     CANCELLED = "cancelled"  # CANCEL before our answer
     NO_ROUTE = "no_route"  # a number nobody serves
+    NO_DIALOG = "no_dialog"  # an INVITE with Replaces, and no call of ours that it could replace
     OVERLOAD = "overload"  # the call limit, ports or descriptors
     TRUNK_RATE = "trunk_rate"  # more calls a second from a trunk than its cps
     CALLER_RATE = "caller_rate"  # more calls of one caller than limits.per_caller_minute
@@ -57,6 +58,7 @@ _CODES: dict[Cause, tuple[int, int]] = {
     Cause.TRANSFERRED: (480, 16),
     Cause.CANCELLED: (487, 16),
     Cause.NO_ROUTE: (404, 1),
+    Cause.NO_DIALOG: (481, 31),
     Cause.OVERLOAD: (503, 42),
     Cause.TRUNK_RATE: (503, 42),
     Cause.CALLER_RATE: (480, 21),

@@ -11,6 +11,7 @@ import msgspec
 
 from callactors.sip.address import Hop
 from callactors.sip.headers import NameAddr
+from callactors.sip.multipart import Location
 from callactors.sip.uri import SipUri
 
 Purpose = Literal["outbound", "redial", "consult", "bridge", "referred", "emergency"]
@@ -30,6 +31,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     avoid: tuple[str, ...] = ()
     caller: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    location: Location | None = None  # where the call comes from, for an emergency (RFC 6442)
     within: float | None = None  # seconds in all; None: timers.setup_total
 
 
@@ -41,6 +43,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     uri: SipUri
     caller: NameAddr
     headers: tuple[tuple[str, str], ...] = ()
+    location: Location | None = None
     credentials: tuple[str, str] | None = None
     plainer: bool = False
     rate: float | None = None  # USD a minute

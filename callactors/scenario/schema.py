@@ -34,6 +34,9 @@ class Phrases(Section, frozen=True, kw_only=True):
     cut_off: Text = "I am sorry, we were cut off. I am back with you."  # a call we placed had to be dialled again
     model_lost: Text = "I am sorry, I have a technical problem and cannot go on."
     busy: Text = "I am sorry, all lines are busy. Please call again in a few minutes."
+    emergency: Text = (
+        "This line cannot put you through to the emergency services. Hang up, and dial them from another phone now."
+    )
 
 
 class Language(Section, frozen=True, kw_only=True):

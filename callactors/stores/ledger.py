@@ -195,6 +195,11 @@ class Ledger:
         query = "SELECT state, output FROM tool_runs WHERE call=? AND tool=? AND arguments_hash=? ORDER BY rowid DESC"
         return await self._read(lambda db: db.execute(query, key).fetchone())
 
+    async def usd_since(self, wall: int) -> float:
+        """What the calls that ended since then (UTC milliseconds) have cost."""
+        query = "SELECT coalesce(sum(usd), 0.0) FROM calls WHERE ended >= ?"
+        return float((await self._read(lambda db: db.execute(query, (wall,)).fetchone()))[0])
+
     async def _read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
         assert self._connection is not None, "open() first"
         try:

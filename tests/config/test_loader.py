@@ -110,7 +110,6 @@ def test_a_value_that_is_not_built_is_refused_in_the_contracts_words() -> None:
         "recording: {mode: consent}",
         "recording: {mode: always, key: abc}",
         "recording: {mode: always, keep_days: 3}",
-        "limits: {usd_per_day: 200}",
         "stores: {url: postgresql://u:hidden@h/d}",
     ],
 )

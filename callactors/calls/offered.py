@@ -1,0 +1,81 @@
+"""An INVITE as admission sees it: who calls, what was dialled, what is offered. What headers say is a claim, no more.
+
+- A listed trunk's P-Asserted-Identity is believed before From (RFC 3325 section 9.1); nobody else's comes this far.
+- Whoever asks for privacy (RFC 3323) is nobody in the record, unless the trunk says otherwise.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from callactors.errors import MalformedMessage
+from callactors.routing.number import without_parameters
+from callactors.routing.trunk import Trunk
+from callactors.sip.events import Invited
+from callactors.sip.headers import Headers, name_addr, split_commas
+from callactors.sip.multipart import PIDF, SDP, part_of
+from callactors.sip.uri import OpaqueUri, SipUri, TelUri, Uri
+
+_PRIVATE = frozenset({"id", "user", "header", "session"})  # `none` and `critical` ask for nothing
+
+
+@attrs.frozen
+class Offered:
+    """One INVITE of a trunk. `caller` is "" for somebody who shows no number."""
+
+    invite: Invited
+    trunk: Trunk
+    caller: str
+    called: str
+
+    @classmethod
+    def of(cls, invite: Invited, trunk: Trunk) -> Offered:
+        return cls(invite, trunk, caller_of(invite.request.headers, trunk), user_of(invite.request.uri))
+
+    @property
+    def dialled(self) -> str:
+        """What was dialled, a service's URN too."""
+        uri = self.invite.request.uri
+        return str(uri) if isinstance(uri, OpaqueUri) else self.called
+
+    @property
+    def offer(self) -> bytes:
+        """The description; b"" when it is ours to make."""
+        return self._part(SDP)
+
+    @property
+    def location(self) -> str:
+        """The PIDF-LO document the caller's side sent along; "" for none."""
+        return self._part(PIDF).decode("utf-8", "replace")
+
+    def _part(self, kind: str) -> bytes:
+        request = self.invite.request
+        return part_of(kind, request.headers.get("Content-Type") or SDP, request.body)
+
+
+def caller_of(headers: Headers, trunk: Trunk) -> str:
+    """The caller's number or name, from the first header that shows one."""
+    if trunk.privacy and _asks_for_privacy(headers):
+        return ""
+    asserted = (part for value in headers.all("P-Asserted-Identity") for part in split_commas(value)[:2])
+    shown = [_user(text) for text in (*asserted, headers.get("From") or "")]
+    return next((user for user in shown if user and user.lower() != "anonymous"), "")
+
+
+def user_of(uri: Uri) -> str:
+    """The number or name a URI calls; a number without its parameters (`+1312...;npdi`, RFC 3261 section 19.1.6)."""
+    if isinstance(uri, SipUri):
+        return without_parameters(uri.user_decoded)
+    return uri.number if isinstance(uri, TelUri) else ""
+
+
+def _asks_for_privacy(headers: Headers) -> bool:
+    words = {word.strip().lower() for value in headers.all("Privacy") for word in value.split(";")}
+    return bool(words & _PRIVATE)
+
+
+def _user(text: str) -> str:
+    try:
+        return user_of(name_addr(text).uri)
+    except MalformedMessage:
+        return ""

@@ -1,0 +1,69 @@
+"""How the trunks are doing, as a page of JSON in the data folder: a running process writes it, `trunks list` reads it.
+
+Facts are by trunk and by what they are about (an address, "registration"). The page is written when something has
+changed, at most once in PAUSE seconds, and replaced as a whole: a reader never sees half of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import trio
+
+from callactors.errors import Unusable
+from callactors.net.offload import in_thread
+
+NAME = "trunks.json"
+PAUSE = 1.0
+Facts = dict[str, str | int | float | None]
+Board = dict[str, dict[str, Facts]]
+
+
+class TrunkBoard:
+    """One for the process."""
+
+    def __init__(self, folder: Path, wall: Callable[[], float]) -> None:
+        """`wall` is seconds since 1970."""
+        self._path, self._wall = folder / NAME, wall
+        self._board: Board = {}
+        self._changed = trio.Event()
+
+    def note(self, trunk: str, about: str, **facts: str | int | float | None) -> None:
+        """What is known now of one thing about a trunk; it takes the place of what was known."""
+        known = self._board.setdefault(trunk, {})
+        changed = {name: value for name, value in known.get(about, {}).items() if name != "at"} != facts
+        known[about] = {**facts, "at": round(self._wall(), 3)}
+        if changed:
+            self._changed.set()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write until cancelled; the page goes when the process does."""
+        try:
+            task_status.started()
+            while True:
+                await self._changed.wait()
+                self._changed = trio.Event()
+                await in_thread(_replace, self._path, msgspec.json.encode(self._board))
+                await trio.sleep(PAUSE)
+        finally:
+            self._path.unlink(missing_ok=True)
+
+
+def read_board(folder: Path) -> Board:
+    """The page of a running process; empty when none runs here. Raises Unusable when it cannot be read."""
+    try:
+        return msgspec.json.decode((folder / NAME).read_bytes(), type=Board)
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.MsgspecError) as error:
+        raise Unusable(f"{folder / NAME} cannot be read: {error}; delete it") from error
+
+
+def _replace(path: Path, page: bytes) -> None:
+    """Raises OSError when the data folder is gone: then nothing else of the process works either."""
+    draft = path.with_suffix(".new")
+    draft.write_bytes(page)
+    os.replace(draft, path)
