@@ -17,6 +17,7 @@ import typer
 
 from callactors import __version__
 from callactors.commands.bench import app as bench
+from callactors.commands.call import call
 from callactors.commands.calls import app as calls
 from callactors.commands.check import check
 from callactors.commands.demo import demo
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(demo)
 app.command()(check)
+app.command()(call)
 app.add_typer(calls, name="calls")
 app.command()(realtime)
 app.command()(doctor)

@@ -26,7 +26,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_HEAD = ("call", "started", "caller", "called", "scenario", "duration", "outcome", "cause", "sip")
+_HEAD = ("call", "started", "way", "caller", "called", "scenario", "duration", "outcome", "cause", "sip", "usd")
+_WAYS = {"inbound": "in", "outbound": "out"}
 
 
 @app.command("list", epilog="Example: python -m callactors calls list --last 20 --data data")
@@ -89,15 +90,23 @@ def _table(calls: Iterator[Facts]) -> Iterator[str]:
 
 def _cells(facts: Facts) -> tuple[str, ...]:
     seconds = "-" if facts["duration"] is None else f"{facts['duration']:.1f} s"
-    names = ("call", "started", "caller", "called", "scenario")
+    names = ("caller", "called", "scenario")
     cause = facts["cause"] if facts["ended"] else "(open)"
     return (
+        _cell(facts["call"]),
+        _cell(facts["started"]),
+        _WAYS.get(str(facts["direction"]), "-"),
         *(_cell(facts[name]) for name in names),
         seconds,
         _cell(facts["outcome"]),
         _cell(cause),
         _cell(facts["sip_code"]),
+        _usd(facts),
     )
+
+
+def _usd(facts: Facts) -> str:
+    return "-" if facts["usd"] is None else f"{facts['usd']:.4f}"
 
 
 def _cell(value: object) -> str:
@@ -110,6 +119,7 @@ def _view(facts: Facts) -> Iterator[str]:
     ended = f"{_cell(facts['cause'])} (by {_cell(facts['ended_by'])})" if facts["ended"] else "the call is still open"
     yield f"{'cause':<10} {ended}, SIP {_cell(facts['sip_code'])}"
     yield f"{'outcome':<10} {_cell(facts['outcome'])}"
+    yield f"{'usd':<10} {_usd(facts)}"
     yield f"{'recording':<10} {_cell_path(facts['recording'])}"
     for title, lines in _sections(facts):
         if lines:
