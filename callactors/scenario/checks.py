@@ -137,11 +137,21 @@ def _targets(scenario: Scenario, config: Config) -> Iterator[ConfigError]:
         if target not in config.directory:
             where = f"name of `directory` in {config.marks.file or 'the configuration'}:"
             yield _no_such(scenario, f"handoff.targets[{index}]", where, target, config.directory)
-    for index, kind in enumerate(scenario.handoff.tries):
-        if kind != "blind":
-            yield scenario.marks.not_available(f"handoff.tries[{index}]", kind, "use blind")
+    yield from _dialled(scenario, config)
     if scenario.handoff.on_digit is not None and not scenario.handoff.targets:
         yield scenario.marks.error("handoff.on_digit", "leads to nobody", "add handoff.targets")
+
+
+def _dialled(scenario: Scenario, config: Config) -> Iterator[ConfigError]:
+    """A way in which we dial the person ourselves needs a trunk that we can call."""
+    kind = next((f"[{i}]: {kind}" for i, kind in enumerate(scenario.handoff.tries) if kind != "blind"), None)
+    for target in scenario.handoff.targets if kind is not None else ():
+        entry = config.directory.get(target)
+        trunk = config.trunks.get(entry.trunk) if entry is not None and entry.trunk is not None else None
+        if entry is not None and trunk is not None and not trunk.to:
+            place, _, word = (kind or "").partition(": ")
+            problem = f"{word} dials {target} ourselves, and trunks.{entry.trunk} has no address to call"
+            yield scenario.marks.error(f"handoff.tries{place}", problem, f"give trunks.{entry.trunk} a `to`")
 
 
 def _models(scenario: Scenario, config: Config) -> Iterator[ConfigError]:

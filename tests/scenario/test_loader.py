@@ -105,7 +105,7 @@ def test_disclosure_may_be_waived_in_writing() -> None:
     ("old", "new", "told"),
     [
         ("[front_desk]", "[front_dsk]", "s.yaml:8: handoff.targets[0]: there is no name of `directory`"),
-        ("[blind]", "[attended]", 's.yaml:8: handoff.tries[0]: "attended" is not available in this version; use blind'),
+        ("[blind]", "[blind, bridged]", "s.yaml:8: handoff.tries[1]: bridged dials front_desk ourselves, and trunks."),
         ("[find_slot]", "[find_slt]", 's.yaml:5: agents.reception.tools[0]: there is no tool "find_slt"; did you mean'),
         ("start:", "model: [ofline]\nstart:", 's.yaml:7: model[0]: there is no model "ofline"; did you mean offline?'),
     ],
