@@ -14,8 +14,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,10 @@ class Exchange:
 
     @contextmanager
     def run(self, *options: str, config: str = "", sip: str = "127.0.0.1:0", name: str = "house") -> Iterator[Program]:
-        """`callactors run` with this configuration (the embedded default without one), until the block is left."""
+        """`callactors run` with this configuration (the embedded default without one), until the block is left.
+
+        `sip` "" leaves the listeners to the configuration.
+        """
         data = self.folder / name
         data.mkdir(exist_ok=True)
         if self.phrases.is_dir() and not (data / "phrases").exists():
@@ -170,7 +174,8 @@ class Exchange:
         if config:
             (self.folder / f"{name}.yaml").write_text(config)
             given.append(str(self.folder / f"{name}.yaml"))
-        command = [*COMMAND, "run", *given, "--sip", sip, "--web", "127.0.0.1:0", "--data", str(data), *options]
+        given += ["--sip", sip] if sip else []
+        command = [*COMMAND, "run", *given, "--web", "127.0.0.1:0", "--data", str(data), *options]
         program = self._start(command, data, self.folder / f"{name}.log")
         if (data / "phrases").is_dir():
             shutil.copytree(data / "phrases", self.phrases, dirs_exist_ok=True)
@@ -233,3 +238,53 @@ async def sipp(
     errors = place / "errors"
     text = errors.read_text(errors="replace") if errors.exists() else ""
     return Sipp(done.returncode, text, (place / "screens").read_text(errors="replace"))
+
+
+@attrs.frozen
+class SippPhone:
+    """SIPp waiting for calls."""
+
+    address: Address
+    place: Path
+
+    def calls(self) -> int:
+        """How many INVITEs it has got, repetitions apart."""
+        messages = self.place / "messages"
+        text = messages.read_text(errors="replace") if messages.exists() else ""
+        return len(
+            set(re.findall(r"received \[\d+\] bytes:\s+INVITE [^\r\n]+\r?\n.*?Call-ID: ([^\r\n]+)", text, re.DOTALL))
+        )
+
+
+@asynccontextmanager
+async def sipp_phone(folder: Path, scenario: str, *options: str, host: str = CARRIER) -> AsyncIterator[SippPhone]:
+    """SIPp as the called side, for as long as the block lasts."""
+    port, media = free_port(host), free_port(host)
+    place = folder / f"sipp-phone-{port}"
+    place.mkdir()
+    command = [
+        "sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", host, "-p", str(port), "-mi", host,
+        "-mp", str(media - media % 2), "-nostdin", "-trace_msg", "-message_file", str(place / "messages"),
+        "-trace_err", "-error_file", str(place / "errors"), *options,
+    ]  # fmt: skip
+    async with trio.open_nursery() as nursery:
+        run = partial(
+            trio.run_process, command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        )
+        process: trio.Process = await nursery.start(run)
+        try:
+            await until(partial(_listens, Address(host, port)), 10, f"SIPp at {host}:{port}")
+            yield SippPhone(Address(host, port), place)
+        finally:
+            process.terminate()
+            nursery.cancel_scope.cancel()
+
+
+def _listens(address: Address) -> bool:
+    """Whether somebody has bound this UDP address."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(address)
+    except OSError:
+        return True
+    return False
