@@ -100,7 +100,7 @@ class Offering(Acknowledging):
             self._send_offer(offer, now, over)
 
     def _send_offer(self, offer: Offer, now: float, over: Action) -> None:
-        headers = [*self.offer_headers(offer.body), *self.timer.ask()]
+        headers = [*self.offer_headers(offer.body), *(self.timer.ask() if self.confirmed else ())]
         request, to = self.build(offer.method, headers, offer.body), self.reach(self.dialog.next_hop())
         answered = False
 
@@ -142,7 +142,8 @@ class Offering(Acknowledging):
             return
         if response is not None and 200 <= status < 300:
             self.described = offer.body or self.described
-            self.timer.agreed(response.headers, now)
+            if self.confirmed:
+                self.timer.agreed(response.headers, now)
         if offer.method == "UPDATE" and status in NO_SUCH_METHOD and self.confirmed:
             self._no_update = True
             self._again_by_invite(offer, now)
@@ -198,4 +199,4 @@ class Offering(Acknowledging):
 
     def refreshed_by(self, headers: Headers, now: float) -> list[tuple[str, str]]:
         """What our 2xx to their UPDATE says beside its description."""
-        return [*self.offer_headers(b""), *self.timer.agree_to(headers, now)]
+        return [*self.offer_headers(b""), *(self.timer.agree_to(headers, now) if self.confirmed else ())]
