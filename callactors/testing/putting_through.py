@@ -14,6 +14,7 @@ import attrs
 import msgspec
 
 from callactors.calls.playbook import Playbook
+from callactors.routing.trunk import Target
 from callactors.testing.calling_out import tones
 from callactors.testing.calls import Adapt
 from callactors.testing.manners import Manners
@@ -48,12 +49,14 @@ class PuttingThrough:
         return [tone.name for tone in tones(call)]
 
 
-def with_tries(*tries: Way) -> Adapt:
-    """The salon, whose handoff tries these ways in order."""
+def with_tries(*tries: Way, dials: str | None = None) -> Adapt:
+    """The salon, whose handoff tries these ways in order; to the directory's URI, or whatever else it `dials`."""
 
     def adapt(book: Playbook) -> Playbook:
         handoff = msgspec.structs.replace(book.scenario.handoff, tries=tries)
-        return attrs.evolve(book, scenario=msgspec.structs.replace(book.scenario, handoff=handoff))
+        targets = book.targets if dials is None else {"front_desk": Target("front_desk", dials, "desk")}
+        scenario = msgspec.structs.replace(book.scenario, handoff=handoff)
+        return attrs.evolve(book, scenario=scenario, targets=targets)
 
     return adapt
 
@@ -65,11 +68,13 @@ async def putting_through(
     transfers: Transfers = accept,
     refers: str = "never",
     manners: Manners | None = None,
+    dials: str | None = None,
     more: str = "",
 ) -> AsyncIterator[PuttingThrough]:
     """A call in which the greeting was heard.
 
-    `transfers` is what the caller's carrier does with a REFER, `refers` whom it may refer us to.
+    `transfers` is what the caller's carrier does with a REFER, `refers` whom it may refer us to. `dials` is what a transfer
+    dials where that is not the desk, past every check of the configuration.
     """
     async with user_agent(DESK_HOST, name="desk", manners=manners) as desk:
         trunk = f'  desk: {{from: [{DESK_HOST}/32], to: "sip:{desk.address}", hold: music}}'
@@ -81,6 +86,6 @@ async def putting_through(
             desk=entry,
             loopback=f", refers: {refers}",
             more=more,
-            adapt=with_tries(*tries),
+            adapt=with_tries(*tries, dials=dials),
         ) as talk:
             yield PuttingThrough(talk, desk)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 import trio
 
+from callactors.audio import g711
+from callactors.audio.format import AudioFormat
+from callactors.audio.g711 import Samples
 from callactors.audio.tone import sine
 from callactors.rtp.events import DigitArrived
 from callactors.sip import events as sip
@@ -15,7 +20,7 @@ from callactors.testing.calls import PITCHES, Facts
 from callactors.testing.manners import Manners
 from callactors.testing.phone_call import PhoneCall
 from callactors.testing.putting_through import PuttingThrough, putting_through
-from callactors.testing.scripted_caller import answers, notifies
+from callactors.testing.scripted_caller import Ears, answers, notifies
 from callactors.testing.waiting import until
 
 BUSY = b"SIP/2.0 486 Busy Here\r\n"
@@ -222,3 +227,33 @@ async def test_a_desk_that_hangs_up_while_it_is_briefed_gets_nobody(autojump_clo
         desk.hang_up()
         assert "not taken: refused" in await through.talk.told(request)
         await through.talk.caller.hears("back")
+
+
+async def test_a_number_for_help_is_never_dialled_as_a_transfer(autojump_clock: object, tmp_path: Path) -> None:
+    async with putting_through(tmp_path, "attended", "bridged", dials="sip:911@127.0.0.45") as through:
+        output = await through.talk.told(await through.ask())
+        assert "not taken: refused" in output
+        record = await through.talk.hang_up()
+    assert through.desk.calls == []
+    assert [row["leg"] for row in record["attempts"]] == [0]
+    assert "transfer_denied" in [row["kind"] for row in record["events"]]
+
+
+async def test_both_sides_of_a_bridge_are_on_the_recording(autojump_clock: object, tmp_path: Path) -> None:
+    async with putting_through(tmp_path, "bridged", more="recording: {mode: always}\n") as through:
+        desk = await joined(through)
+        through.talk.caller.say(600)
+        await until_heard(through, desk, "caller")
+        speak(desk)
+        await through.talk.caller.hears("agent again")
+        record = await through.talk.hang_up()
+    with wave.open(str(tmp_path / "recordings" / f"{record['id']}.wav")) as file:
+        sides = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2).T
+    assert [heard_in(side)[-1] for side in sides] == ["caller", "agent again"]
+
+
+def heard_in(samples: Samples) -> list[str]:
+    """The tones on one side of a recording, by name."""
+    ears = Ears()
+    ears.hear(g711.encode(samples, AudioFormat.PCMU))
+    return [tone.name for tone in ears.tones]
