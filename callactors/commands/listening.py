@@ -10,6 +10,7 @@ import ssl
 from callactors.config import Config, neighbours
 from callactors.config.schema import SipListener
 from callactors.errors import MalformedMessage, Unusable
+from callactors.meters.log import log
 from callactors.net.tls import Secure, client_context, server_context
 from callactors.net.wires import Listener, Wires
 from callactors.sip.address import Address, Hop, Transport
@@ -21,7 +22,12 @@ def open_wires(config: Config) -> Wires:
     listeners = [_listener(one) for one in config.listen.sip]
     calling = Calling(config)
     try:
-        return Wires(listeners, listed=lambda host: config.trunk_of(host) is not None, secure=calling.secure)
+        return Wires(
+            listeners,
+            listed=lambda host: config.trunk_of(host) is not None,
+            secure=calling.secure,
+            trouble=lambda hop, problem: log().warning("sip.no_connection", peer=str(hop), problem=problem),
+        )
     except OSError as error:
         where = ", ".join(str(listener.address) for listener in listeners)
         remedy = "stop what uses it, or choose another address with --sip HOST:PORT"

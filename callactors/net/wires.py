@@ -24,7 +24,7 @@ from callactors.net.streams import Connection, Ended, Patience
 from callactors.net.tls import Secure, client_context, public_server, server_name
 from callactors.net.udp import OnLost, UdpSocket, ignore_lost
 from callactors.sip.address import Address, Hop, Transport
-from callactors.sip.tls_names import bears, names_of
+from callactors.sip.tls_names import bears, is_address, names_of
 
 BACKLOG = 256
 UNACKNOWLEDGED = 10_000  # milliseconds the network may take to acknowledge our bytes (TCP_USER_TIMEOUT)
@@ -55,7 +55,8 @@ class Wires:
     """Bound at once (OSError when a listener cannot be); `run` serves the connections.
 
     `listed(host)` says whose connections are a trunk's. `secure(hop)` is how we make a TLS connection there; without it
-    the system's CAs decide. `address` is the first listener's.
+    the system's CAs decide. `trouble(hop, problem)` hears why a connection of ours could not be made. `address` is the
+    first listener's.
     """
 
     def __init__(
@@ -64,12 +65,13 @@ class Wires:
         *,
         listed: Callable[[str], bool] = lambda host: True,
         secure: Callable[[Hop], Secure] | None = None,
+        trouble: Callable[[Hop, str], None] = lambda hop, problem: None,
         patience: Patience | None = None,
         caps: Caps | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.on_lost: OnLost = ignore_lost
-        self._listed, self._secure = listed, secure or _trusting_the_system()
+        self._listed, self._secure, self._trouble = listed, secure or _trusting_the_system(), trouble
         self._patience, self._caps = patience or Patience(), caps or Caps()
         self._numbers = itertools.count(1)
         self._datagrams: list[UdpSocket] = []
@@ -106,9 +108,13 @@ class Wires:
         """On its way, or counted and told why not. Never raises."""
         if destination.transport == "udp":
             self._send_datagram(data, destination)
-            return
-        connection = self._flows.get(destination.flow) or self._to(destination) or self._dial(destination)
-        connection.send(data)
+        elif (open := self._flows.get(destination.flow) or self._to(destination)) is not None:
+            open.send(data)
+        elif is_address(destination.host):
+            self._dial(destination).send(data)
+        else:
+            self.counters["unroutable"] += 1
+            self.on_lost(destination, False)
 
     async def receive(self) -> list[tuple[bytes, Hop]]:
         """Wait for messages. Raises ClosedResourceError once closed."""
@@ -240,8 +246,10 @@ class Wires:
         """Open it and serve it to its end."""
         stream: Stream | None = None
         try:
-            with trio.move_on_after(self._patience.connect):
+            with trio.move_on_after(self._patience.connect) as waiting:
                 stream = await self._reach(connection.peer)
+            if waiting.cancelled_caught:
+                self._trouble(connection.peer, "no answer")
             await self._serve(connection, await self._secured(connection, stream))
         finally:
             if stream is not None:
@@ -252,9 +260,10 @@ class Wires:
         fits = _family(ours) == _family(peer.host) and not ipaddress.ip_address(ours).is_unspecified
         try:
             stream = await trio.open_tcp_stream(peer.host, peer.port, local_address=ours if fits else None)
-        except OSError:
+            _limit_silence(stream)
+        except OSError as error:
+            self._trouble(peer, _why(error))
             return None
-        _limit_silence(stream)
         return stream
 
     async def _secured(self, connection: Connection, stream: Stream | None) -> Stream | None:
@@ -262,12 +271,18 @@ class Wires:
         if stream is None or connection.peer.transport != "tls":
             return stream
         context = self._secure(connection.peer).context
-        name = server_name(connection.peer)
-        secured = trio.SSLStream(stream, context, server_hostname=name, https_compatible=True)
+        try:
+            name = server_name(connection.peer)
+            secured = trio.SSLStream(stream, context, server_hostname=name, https_compatible=True)
+        except ValueError:  # a name out of the DNS that is no host name
+            self._trouble(connection.peer, "its name is no host name")
+            return None
         if not await self._shake_hands(connection, secured):
+            self._trouble(connection.peer, "no TLS: its certificate does not lead to our CAs, or it refused ours")
             return None
         if not bears(connection.names, connection.wanted):
             self.counters["wrong_names"] += 1
+            self._trouble(connection.peer, f"its certificate bears {connection.names}, not {connection.wanted}")
             return None
         return secured
 
@@ -332,6 +347,12 @@ def _limit_silence(stream: trio.SocketStream) -> None:
     """Have a dead peer noticed in seconds, where the system can."""
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED)
+
+
+def _why(error: OSError) -> str:
+    """Trio tries every address of a host, and says why not in a group; ours has one."""
+    causes = error.__cause__.exceptions if isinstance(error.__cause__, BaseExceptionGroup) else (error,)
+    return ", ".join(str(cause) for cause in causes)
 
 
 def _family(host: str) -> int:

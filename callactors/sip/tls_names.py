@@ -18,7 +18,7 @@ def names_of(certificate: Mapping[str, Any] | None) -> tuple[str, ...]:  # Any: 
             found.append(value.partition(":")[2].partition(";")[0].lower())
         elif kind == "DNS":
             found.append(value.lower())
-        elif kind == "IP Address":
+        elif kind == "IP Address" and is_address(value.strip()):
             found.append(str(ipaddress.ip_address(value.strip())))
     return tuple(dict.fromkeys(found))
 

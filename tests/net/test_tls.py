@@ -140,6 +140,7 @@ SUBJECTS = [
     (("URI", "https://carrier.example"), ()),
     (("DNS", "*.Carrier.Example"), ("*.carrier.example",)),
     (("IP Address", "0:0:0:0:0:0:0:1"), ("::1",)),
+    (("IP Address", "<invalid>"), ()),
     (("email", "x@carrier.example"), ()),
 ]
 

@@ -219,6 +219,21 @@ async def test_a_family_without_a_listener_is_told_as_unreachable() -> None:
         assert await one.lose() == (Hop("::1", 5060), False)
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+async def test_a_name_is_never_looked_up(transport: Transport) -> None:
+    async with running(listening("tcp")) as (one,):
+        one.wire.send(MESSAGE, Hop("localhost", 5060, transport))
+        assert await one.lose() == (Hop("localhost", 5060, transport), False)
+
+
+async def test_why_a_connection_of_ours_could_not_be_made_is_said() -> None:
+    said: list[str] = []
+    async with running(listening(trouble=lambda hop, problem: said.append(f"{hop}: {problem}"))) as (one,):
+        one.wire.send(MESSAGE, Hop("127.0.0.3", 9, "tcp"))
+        await one.lose()
+    assert said == ["127.0.0.3:9;transport=tcp: [Errno 111] Connection refused"]
+
+
 async def test_a_peer_that_does_not_read_loses_its_connection() -> None:
     async with running(stream_wire("127.0.0.1")) as (one,):
         stream = await raw(one)
