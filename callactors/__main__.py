@@ -24,6 +24,7 @@ from callactors.commands.demo import demo
 from callactors.commands.doctor import doctor
 from callactors.commands.realtime import realtime
 from callactors.commands.run import run, run_default
+from callactors.commands.trunks import app as trunks
 
 if _OURS:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,6 +42,7 @@ app.command()(demo)
 app.command()(check)
 app.command()(call)
 app.add_typer(calls, name="calls")
+app.add_typer(trunks, name="trunks")
 app.command()(realtime)
 app.command()(doctor)
 app.add_typer(bench, name="bench")

@@ -70,8 +70,11 @@ class Prober:
     async def _keep_probing(self, trunk: str, probe: Probe) -> None:
         while True:
             await trio.sleep(probe.every * self.random.uniform(1 - JITTER, 1 + JITTER))
-            for probed in await self.probe(trunk):
+            answers = await self.probe(trunk)
+            for probed in answers:
                 self._tell(probed)
+            if self.board is not None and not answers:
+                self.board.note(trunk, "address", state="not found")
 
     def _tell(self, probed: Probed) -> None:
         now, breakers = trio.current_time(), self.dialer.breakers

@@ -14,6 +14,7 @@ import msgspec
 import trio
 
 from callactors.errors import Unusable
+from callactors.meters.log import log
 from callactors.net.offload import in_thread
 
 NAME = "trunks.json"
@@ -40,13 +41,16 @@ class TrunkBoard:
             self._changed.set()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write until cancelled; the page goes when the process does."""
+        """Write until cancelled; the page goes when the process does. A page nobody can write stops no call."""
         try:
             task_status.started()
             while True:
                 await self._changed.wait()
                 self._changed = trio.Event()
-                await in_thread(_replace, self._path, msgspec.json.encode(self._board))
+                try:
+                    await in_thread(_replace, self._path, msgspec.json.encode(self._board))
+                except OSError as error:
+                    log().warning("trunks.not_shown", path=str(self._path), error=str(error))
                 await trio.sleep(PAUSE)
         finally:
             self._path.unlink(missing_ok=True)
@@ -63,7 +67,6 @@ def read_board(folder: Path) -> Board:
 
 
 def _replace(path: Path, page: bytes) -> None:
-    """Raises OSError when the data folder is gone: then nothing else of the process works either."""
     draft = path.with_suffix(".new")
     draft.write_bytes(page)
     os.replace(draft, path)

@@ -30,7 +30,9 @@ from callactors.calls.house import (
 )
 from callactors.calls.models import ModelLine
 from callactors.calls.playbook import Playbook
+from callactors.calls.prober import Prober
 from callactors.calls.switchboard import Switchboard
+from callactors.calls.trunk_board import TrunkBoard
 from callactors.commands.listening import open_wires
 from callactors.config import Config, neighbours
 from callactors.errors import MalformedMessage, Unusable
@@ -157,6 +159,8 @@ class _Calls:
         )
         self.endpoint = self._listen(dice)
         self.dialer = Dialer(config, Resolver.of(config, dice), dice, used=self.endpoint.calls)
+        self.board = TrunkBoard(Path(config.data_dir), lambda: ledger.wall(trio.current_time()) / 1000)
+        self.prober = Prober(self.dialer, self.endpoint, dice, self.board)
         self.switchboard = Switchboard(
             config, self.endpoint, self.plane, ledger, books, lines, phrases.cached, tell, self.dialer,
             location_of(config),
@@ -187,6 +191,8 @@ class _Calls:
         async with trio.open_nursery() as calls:
             await calls.start(self.switchboard.run)
             sip = await services.start(self.endpoint.run)
+            await services.start(self.board.run)
+            services.start_soon(self.prober.run)
             await self._bury_orphans()
             web = await self._open_web(services)
             yield Serving(self.config, sip, web, self.switchboard, self.endpoint, self.plane, self.ledger, self.brain)

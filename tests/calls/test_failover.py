@@ -129,7 +129,8 @@ async def carriers(
     data: Path, to_a: str, b: UserAgent, more: str = "", wire: Wires | None = None
 ) -> AsyncIterator[House]:
     """A house whose trunk a is at `to_a`."""
-    trunks = f'  a: {{from: [127.0.0.41/32, 127.0.0.43/32], to: "{to_a}"}}\n  b: {{from: [127.0.0.42/32], to: "sip:{b.address}"}}'
+    a = f'  a: {{from: [127.0.0.41/32, 127.0.0.43/32], to: "{to_a}"}}'
+    trunks = f'{a}\n  b: {{from: [127.0.0.42/32], to: "sip:{b.address}"}}'
     async with open_house(data, Mind(), more=ROUTES + more, trunks=trunks, wire=wire) as house:
         yield house
 
