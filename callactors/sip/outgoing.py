@@ -8,11 +8,11 @@ their PRACK, in their order (RFC 3262 section 4), each in the early dialog it ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import attrs
 
-from callactors.errors import MalformedMessage
 from callactors.sip.address import Hop
 from callactors.sip.client_invite import ClientInvite
 from callactors.sip.core import ACCEPT, Core, cancellation
@@ -25,13 +25,13 @@ from callactors.sip.multipart import SDP, part_of
 from callactors.sip.reason import read_reason
 from callactors.sip.reliable import OPTION, read_rseq
 from callactors.sip.session import Session
-from callactors.sip.session_interval import read_seconds
 from callactors.sip.uri import SipUri
 from callactors.sip.usage import Terms
 
 PATIENCE = 180.0  # seconds after the last provisional, as a proxy's Timer C
 MAX_FORKS = 8
 MAX_CONTACTS = 8
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 @attrs.define
@@ -225,7 +225,7 @@ class Outgoing(Session):
         q850, text = read_reason(response.headers)
         failed = Failed(
             self.number, response.status, q850, response.reason, reason_text=text,
-            contacts=_contacts(response), retry_after=read_seconds(response.headers.get("Retry-After")),
+            contacts=_contacts(response), retry_after=_retry_after(response),
         )  # fmt: skip
         self.end(failed, now)
 
@@ -249,7 +249,10 @@ def _contacts(response: Response) -> tuple[str, ...]:
     """Where a redirect points, as text, in its order."""
     if not 300 <= response.status < 400:
         return ()
-    try:
-        return tuple(str(contact.uri) for contact in name_addrs(response.headers, "Contact")[:MAX_CONTACTS])
-    except MalformedMessage:
-        return ()
+    return tuple(str(contact.uri) for contact in name_addrs(response.headers, "Contact")[:MAX_CONTACTS])
+
+
+def _retry_after(response: Response) -> int | None:
+    """Seconds; a comment or parameters behind them are not looked at (section 20.33)."""
+    found = _SECONDS.match(response.headers.get("Retry-After") or "")
+    return int(found[0]) if found is not None else None
