@@ -22,17 +22,18 @@ import trio
 from callactors.actors.recorder import Recorder
 from callactors.actors.sip_leg import SipLeg
 from callactors.calls.announcement import Announcement
-from callactors.calls.call import Call, Mailboxes, Terms
+from callactors.calls.call import Call
 from callactors.calls.contain import contain_now, where
 from callactors.calls.emergency import EmergencyCall
 from callactors.calls.line import Line
 from callactors.calls.models import ModelLine
 from callactors.calls.money import Meter, Purse
-from callactors.calls.offered import Offered
+from callactors.calls.offered import Offered, Vouched
 from callactors.calls.outside import Outside
 from callactors.calls.playbook import Playbook
 from callactors.calls.record import CallRecord
 from callactors.calls.replacing import Replacing
+from callactors.calls.terms import Mailboxes, Terms
 from callactors.calls.voice import Cached
 from callactors.config import Config
 from callactors.errors import LedgerBroken, MalformedDescription, NoCommonFormat, PortsExhausted
@@ -131,12 +132,12 @@ class Admission:
         self._plan, self._schedules = config.plan(), config.schedules()
         self._callers = Callers(config.limits.per_caller_minute)
 
-    def decide(self, invite: Invited) -> Call | Brief | None:
+    def decide(self, invite: Invited, vouched: Vouched | None = None) -> Call | Brief | None:
         """A new INVITE of a listed trunk: a call that rings, or one of few words; None when it is dealt with.
 
         Never raises. What is refused has its row.
         """
-        offered = Offered.of(invite, self.making.config.trunk(invite.trunk))
+        offered = Offered.of(invite, self.making.config.trunk(invite.trunk), vouched)
         decided = contain_now("admission", lambda: self._decided(offered), _not_admitted)
         if isinstance(decided, Refused):
             self._refuse(offered, decided)
@@ -153,6 +154,8 @@ class Admission:
         help_ = self.making.config.emergency_number(offered.dialled, offered.trunk.name)
         if help_ is not None:
             return self._help(offered, help_)
+        if (vouched := offered.vouched) is not None and vouched.required and vouched.status:
+            raise Refused(Cause.IDENTITY, vouched.problem, vouched.status)
         if offered.invite.replaces is not None:
             self._replace(offered, offered.invite.replaces)
             return None
@@ -278,6 +281,8 @@ class Admission:
         record.opened(trunk=trunk, scenario=scenario, caller=offered.caller, called=offered.dialled)
         if headers := kept(offered.invite.request):
             record.event("headers", **headers)
+        if offered.vouched is not None:
+            record.event("identity", **offered.vouched.facts())
         record.rang(trunk, leg.facts)
         return record
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import attrs
 
 from callactors.errors import MalformedMessage
@@ -20,23 +22,43 @@ _PRIVATE = frozenset({"id", "user", "header", "session"})  # `none` and `critica
 
 
 @attrs.frozen
+class Vouched:
+    """What the call's Identity was found to be worth (calls/vouching.py): facts for the record.
+
+    `status` is what would refuse it where that is `required` (RFC 8224 section 6.2.2); 0 when it passed.
+    """
+
+    verstat: Literal["passed", "failed", "none"]
+    attest: str | None = None
+    origid: str | None = None
+    problem: str = ""
+    status: int = 0
+    required: bool = False
+
+    def facts(self) -> dict[str, str]:
+        """What the record keeps of it."""
+        known = {"verstat": self.verstat, "attest": self.attest, "origid": self.origid, "problem": self.problem}
+        return {name: value for name, value in known.items() if value}
+
+
+@attrs.frozen
 class Offered:
-    """One INVITE of a trunk. `caller` is "" for somebody who shows no number."""
+    """One INVITE of a trunk. `caller` is "" for somebody who shows no number, `vouched` None where nobody looked."""
 
     invite: Invited
     trunk: Trunk
     caller: str
     called: str
+    vouched: Vouched | None = None
 
     @classmethod
-    def of(cls, invite: Invited, trunk: Trunk) -> Offered:
-        return cls(invite, trunk, caller_of(invite.request.headers, trunk), user_of(invite.request.uri))
+    def of(cls, invite: Invited, trunk: Trunk, vouched: Vouched | None = None) -> Offered:
+        return cls(invite, trunk, caller_of(invite.request.headers, trunk), user_of(invite.request.uri), vouched)
 
     @property
     def dialled(self) -> str:
         """What was dialled, a service's URN too."""
-        uri = self.invite.request.uri
-        return str(uri) if isinstance(uri, OpaqueUri) else self.called
+        return dialled_of(self.invite.request.uri)
 
     @property
     def offer(self) -> bytes:
@@ -67,6 +89,11 @@ def user_of(uri: Uri) -> str:
     if isinstance(uri, SipUri):
         return without_parameters(uri.user_decoded)
     return uri.number if isinstance(uri, TelUri) else ""
+
+
+def dialled_of(uri: Uri) -> str:
+    """What was dialled: a number, a name, or a service's URN whole."""
+    return str(uri) if isinstance(uri, OpaqueUri) else user_of(uri)
 
 
 def _asks_for_privacy(headers: Headers) -> bool:

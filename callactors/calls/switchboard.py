@@ -20,6 +20,7 @@ from callactors.calls.contain import contain, where
 from callactors.calls.dialer import Dialer
 from callactors.calls.models import ModelLine
 from callactors.calls.money import DAY, Purse
+from callactors.calls.offered import Vouched
 from callactors.calls.outbound import Outbound
 from callactors.calls.outside import Outside
 from callactors.calls.playbook import Playbook
@@ -101,9 +102,9 @@ class Switchboard:
 
     # -- admission -----------------------------------------------------------------------------------------------
 
-    def invited(self, invite: Invited) -> None:
+    def invited(self, invite: Invited, vouched: Vouched | None = None) -> None:
         """A new INVITE of a listed trunk: a call, or a refusal with its row. Never raises."""
-        decided = self._admission.decide(invite)
+        decided = self._admission.decide(invite, vouched)
         if isinstance(decided, Call):
             self._begin(decided)
         elif decided is not None:

@@ -29,10 +29,14 @@ from callactors.calls.house import (
     texts_of,
 )
 from callactors.calls.models import ModelLine
+from callactors.calls.offered import Vouched, dialled_of
 from callactors.calls.playbook import Playbook
 from callactors.calls.prober import Prober
+from callactors.calls.registrar import Registrar
+from callactors.calls.signing import Signing
 from callactors.calls.switchboard import Switchboard
 from callactors.calls.trunk_board import TrunkBoard
+from callactors.calls.vouching import Vouching, load_rules
 from callactors.commands.listening import open_wires
 from callactors.config import Config, neighbours
 from callactors.errors import MalformedMessage, Unusable
@@ -43,6 +47,8 @@ from callactors.net.offload import in_thread
 from callactors.net.resolver import Resolver
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.sip.address import Address
+from callactors.sip.events import Invited
+from callactors.sip.gate import Gate
 from callactors.speech.brain import Brain
 from callactors.stores.ledger import Ledger, open_ledger
 from callactors.web.app import Health, make_app
@@ -157,8 +163,11 @@ class _Calls:
         self.plane = MediaPlane(
             listen.udp.host, listen.rtp, dice, first_rtp=timers.first_rtp, rtp_silence=timers.rtp_silence
         )
+        self.vouching = Vouching(load_rules(config), self._wall, self._is_for_help, self._admit)
         self.endpoint = self._listen(dice)
-        self.dialer = Dialer(config, Resolver.of(config, dice), dice, used=self.endpoint.calls)
+        resolver, signing = Resolver.of(config, dice), Signing.load(config, dice, self._wall)
+        self.dialer = Dialer(config, resolver, dice, used=self.endpoint.calls, dress=signing.dress)
+        self.registrar = Registrar(config, self.endpoint, resolver, dice, self._tell_of_registration)
         self.board = TrunkBoard(Path(config.data_dir), lambda: ledger.wall(trio.current_time()) / 1000)
         self.prober = Prober(self.dialer, self.endpoint, dice, self.board)
         self.switchboard = Switchboard(
@@ -174,7 +183,8 @@ class _Calls:
             node=config.node,
             trunk_of=lambda source: neighbours.trunk_of(config, source, wires.names(source.flow)),
             admits=lambda source, trunk: neighbours.admits(config, trunk, source, wires.names(source.flow)),
-            on_invite=lambda invite: self.switchboard.invited(invite),
+            on_invite=self.vouching.invited,
+            gate=self._gate(dice),
             random=dice,
             advertise=config.listen.advertise,
             policy_of=config.policy,
@@ -183,6 +193,30 @@ class _Calls:
             tap=self.capture.tap,
         )
 
+    def _gate(self, dice: random.Random) -> Gate:
+        config = self.config
+        return Gate(
+            config.doors(),
+            key=dice.randbytes(32),
+            random=dice,
+            urgent=lambda request, trunk: config.emergency_number(dialled_of(request.uri), trunk) is not None,
+            alarm=lambda alarm: log().warning(f"source.{alarm.what}", host=alarm.host, trunk=alarm.trunk),
+        )
+
+    def _admit(self, invite: Invited, vouched: Vouched | None) -> None:
+        self.switchboard.invited(invite, vouched)
+
+    def _is_for_help(self, invite: Invited) -> bool:
+        return self.config.emergency_number(dialled_of(invite.request.uri), invite.trunk) is not None
+
+    def _tell_of_registration(self, event: str, trunk: str, **facts: str | int) -> None:
+        log().info(f"trunk.{event}", trunk=trunk, **facts)
+        self.board.note(trunk, "registration", state=event, **facts)
+
+    def _wall(self) -> float:
+        """Seconds since 1970."""
+        return self.ledger.wall(trio.current_time()) / 1000
+
     @asynccontextmanager
     async def open(self, services: trio.Nursery) -> AsyncIterator[Serving]:
         """Answer calls inside the `async with`; leaving it ends every call, and the services may follow."""
@@ -190,7 +224,9 @@ class _Calls:
         await services.start(self.plane.run)
         async with trio.open_nursery() as calls:
             await calls.start(self.switchboard.run)
+            await services.start(self.vouching.run)
             sip = await services.start(self.endpoint.run)
+            await calls.start(self.registrar.run)
             await services.start(self.board.run)
             services.start_soon(self.prober.run)
             await self._bury_orphans()

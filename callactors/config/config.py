@@ -14,6 +14,7 @@ from callactors.routing import number
 from callactors.routing.emergency import emergency_number
 from callactors.routing.hours import Schedule
 from callactors.routing.trunk import Target, Trunk
+from callactors.sip.gate import Door
 from callactors.sip.policy import Policy
 
 _AS_WRITTEN = (
@@ -75,6 +76,20 @@ class Config(Settings, frozen=True, kw_only=True):
             session_expires=int(timer.expires) if timer else None,
             min_se=int(timer.min_se) if timer else Policy().min_se,
         )
+
+    def doors(self) -> dict[str, Door]:
+        """What the trunks that are challenged must bear, for sip/gate.py."""
+        return {
+            name: Door(
+                user=trunk.challenge.user,
+                password=trunk.challenge.password.reveal(),
+                realm=trunk.challenge.realm,
+                algorithms=trunk.challenge.algorithms,
+                roaming=not trunk.sources and not (trunk.tls and trunk.tls.identity),
+            )
+            for name, trunk in self.trunks.items()
+            if trunk.challenge is not None
+        }
 
     def emergency_number(self, dialled: str, trunk: str | None) -> str | None:
         """The number to dial for help when this was dialled in the trunk's country, None for any other call."""

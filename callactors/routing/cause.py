@@ -26,6 +26,7 @@ class Cause(enum.StrEnum):
     DAY_COST = "day_cost"  # limits.usd_per_day is spent
     EMERGENCY = "emergency"  # a call for help that was put through, and ended
     EMERGENCY_FAILED = "emergency_failed"  # a call for help nobody could take: the caller was told what to do
+    IDENTITY = "identity"  # a STIR/SHAKEN Identity that its trunk requires, and that is absent or not believed
     BAD_OFFER = "bad_offer"  # SDP we cannot answer
     NOT_ANSWERED = "not_answered"  # an INVITE of ours was refused, or nobody picked up
     BUSY = "busy"  # the callee's line (486, Q.850 17)
@@ -66,6 +67,7 @@ _CODES: dict[Cause, tuple[int, int]] = {
     Cause.DAY_COST: (480, 31),
     Cause.EMERGENCY: (480, 16),
     Cause.EMERGENCY_FAILED: (503, 38),
+    Cause.IDENTITY: (438, 21),
     Cause.BAD_OFFER: (488, 79),
     Cause.NOT_ANSWERED: (480, 19),
     Cause.BUSY: (486, 17),
