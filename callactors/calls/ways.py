@@ -2,7 +2,7 @@
 
 The second carrier's DNS is asked only once the first carrier has failed. Rules of who may be dialled by which trunk:
 - A number needs a prefix of `permit` or a name in `directory`; a URI needs a name in `directory`. Emergency needs none.
-- Nobody is dialled at an emergency number for any other purpose.
+- Nobody is dialled at an emergency number for any other purpose, and an emergency call takes no ordinary route.
 - The hop is always one of a trunk's `to`: no URI, wherever it came from, sends a packet to anybody else.
 """
 
@@ -53,7 +53,8 @@ class WayFinder:
         """The trunks to try, best first. Raises Nowhere."""
         number = self._number(wanted)
         named = self._trunk_of(wanted)
-        found = [Choice(named)] if named else choices(number or "", self._config.routes, self._random)
+        routes = () if wanted.purpose == "emergency" else self._config.routes
+        found = [Choice(named)] if named else choices(number or "", routes, self._random)
         usable = [one for one in found if one.trunk not in wanted.avoid and self._takes_calls(one.trunk)]
         if not usable:
             raise Nowhere(Cause.NO_ROUTE)

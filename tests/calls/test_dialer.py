@@ -13,6 +13,9 @@ from trio.testing import MockClock
 
 from callactors.calls.dialer import PROGRESS, SILENT, Dialer, Reached, Unreached
 from callactors.config import Config, load
+from callactors.config.config import replace
+from callactors.config.trunk_schema import Route, Try
+from callactors.config.values import Name
 from callactors.routing.cause import Cause
 from callactors.routing.way import Tried, Wanted, Way
 from callactors.sip.address import Hop
@@ -369,6 +372,13 @@ async def test_an_emergency_call_goes_to_its_trunk_and_to_no_other(autojump_cloc
     out.does["127.0.0.46"] = says(503)
     assert isinstance(await out.dial("911", "emergency"), Unreached)
     assert out.hosts == ["127.0.0.46"]
+
+
+async def test_without_an_emergency_trunk_no_route_takes_an_emergency_call(autojump_clock: MockClock) -> None:
+    out = exchange()
+    routes = (Route(to="9", tries=((Try(trunk=Name("a")),),)),)
+    out.dialer = Dialer(replace(out.config, emergency=None, routes=routes), Names(), Random(1))
+    assert await out.dial("911", "emergency") == Unreached(Cause.NO_ROUTE)
 
 
 # -- given up by whoever asked ---------------------------------------------------------------------------------------

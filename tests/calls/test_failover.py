@@ -126,10 +126,10 @@ async def test_early_media_is_no_reason_to_stop_while_only_the_agent_hears_it(
 
 @asynccontextmanager
 async def carriers(
-    data: Path, to_a: str, b: UserAgent, more: str = "", wire: Wires | None = None
+    data: Path, to_a: str, b: UserAgent, more: str = "", wire: Wires | None = None, keys: str = ""
 ) -> AsyncIterator[House]:
-    """A house whose trunk a is at `to_a`."""
-    a = f'  a: {{from: [127.0.0.41/32, 127.0.0.43/32], to: "{to_a}"}}'
+    """A house whose trunk a is at `to_a`; `keys` are more keys of it, after a comma."""
+    a = f'  a: {{from: [127.0.0.41/32, 127.0.0.43/32], to: "{to_a}"{keys}}}'
     trunks = f'{a}\n  b: {{from: [127.0.0.42/32], to: "sip:{b.address}"}}'
     async with open_house(data, Mind(), more=ROUTES + more, trunks=trunks, wire=wire) as house:
         yield house
@@ -212,6 +212,26 @@ async def test_a_port_where_nobody_listens_is_known_at_once(autojump_clock: obje
     ):
         record = await reached(house, b)
     assert tried(record) == [("a", None), ("b", 200)]
+
+
+async def test_the_channels_in_use_are_the_calls_that_go_on(autojump_clock: object, tmp_path: Path) -> None:
+    async with (
+        user_agent(HOSTS["a"], name="a") as a,
+        user_agent(HOSTS["b"], name="b") as b,
+        carriers(tmp_path, f"sip:{a.address}", b, keys=", channels: 1") as house,
+    ):
+        order = Order(number=NUMBER, scenario="salon")
+        await house.switchboard.place(order)
+        first = await a.next_call()
+        first.pick_up()
+        await house.switchboard.place(order)
+        await talk(await b.next_call())
+        first.hang_up()
+        await house.record(1)
+        await house.switchboard.place(order)
+        await talk(await a.next_call())
+        records = [await house.record(n) for n in range(3)]
+    assert [tried(record) for record in records] == [[("a", 200)], [("a", None), ("b", 200)], [("a", 200)]]
 
 
 async def reset(stream: trio.SocketStream) -> None:
