@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import attrs
@@ -18,15 +18,7 @@ import trio
 from callactors.actors.handoff import Handoff
 from callactors.actors.handoff import Phrases as HandoffPhrases
 from callactors.actors.mailbox import Mailbox
-from callactors.actors.messages import (
-    AgentHeard,
-    CallEnded,
-    CallerAudio,
-    LegEnded,
-    Message,
-    ModelLost,
-    ToolRequested,
-)
+from callactors.actors.messages import CallEnded, CallRinging, DialogMoved, LegEnded, Message, ModelLost
 from callactors.actors.recorder import Recorder
 from callactors.actors.sip_leg import SipLeg
 from callactors.actors.tool_executor import ToolExecutor, ToolRun
@@ -37,46 +29,18 @@ from callactors.calls.contain import contain
 from callactors.calls.dialling import Dialling
 from callactors.calls.line import Line
 from callactors.calls.models import ModelLine, Wiring
-from callactors.calls.money import Meter, Purse
 from callactors.calls.outside import Outside
 from callactors.calls.patience import Patience
 from callactors.calls.playbook import Playbook
 from callactors.calls.record import CallRecord
-from callactors.calls.voice import Cached, Voice
-from callactors.config.schema import Answer, Timers
+from callactors.calls.terms import DESK, Mailboxes, Terms
+from callactors.calls.voice import Voice
 from callactors.errors import LedgerBroken
 from callactors.meters.log import log
 from callactors.realtime.events import ClientEvent
 from callactors.routing.cause import Cause, q850
 
-DESK = 512  # messages that may wait for the call
 STEADY = 60.0  # seconds
-
-
-@attrs.frozen
-class Terms:
-    """What one call runs under, from the configuration and the process around it."""
-
-    answer: Answer
-    timers: Timers
-    models: Sequence[ModelLine]
-    cached: Cached
-    writes: trio.Nursery
-    tell: Callable[..., None]  # one line a call event: tell(event, **facts)
-    meter: Meter = attrs.field(factory=lambda: Meter(Purse()))
-
-
-@attrs.define(eq=False)
-class Mailboxes:
-    """Everything one call's actors read from."""
-
-    desk: Mailbox[Message] = attrs.field(factory=lambda: Mailbox(DESK))
-    from_leg: Mailbox[CallerAudio] = attrs.field(factory=lambda: Mailbox(16))  # 1 s of batches
-    to_model: Mailbox[CallerAudio] = attrs.field(factory=lambda: Mailbox(16))
-    voice: Mailbox[Message] = attrs.field(factory=lambda: Mailbox(512))
-    tools: Mailbox[ToolRequested] = attrs.field(factory=lambda: Mailbox(64))
-    handoff: Mailbox[Message] = attrs.field(factory=lambda: Mailbox(64))
-    tape: Mailbox[CallerAudio | AgentHeard] = attrs.field(factory=lambda: Mailbox(128))
 
 
 @attrs.define(eq=False)
@@ -176,8 +140,17 @@ class Call:
         self.line.hang_up(cause)  # it may have run to its end already, or never
 
     def _aside(self, message: Message) -> None:
-        if not self.consulting.aside(message) and self.dialling is not None:
-            self.dialling.aside(self, message)
+        """What a leg says that the call does not speak on: the person's, or one that is only being tried."""
+        if self.consulting.aside(message):
+            return
+        match message:
+            case CallRinging() if message.leg in self.running:
+                self.record.ringing(message.leg, self.running[message.leg].facts)
+                self.terms.tell("rings", leg=message.leg, status=message.status, early_media=message.early_media)
+            case DialogMoved():
+                self.record.moved(message.facts, message.leg)
+        if self.dialling is not None:
+            self.dialling.aside(message)
 
     def spawn(self, work: Callable[..., object], *args: object) -> None:
         if self.nursery is not None:

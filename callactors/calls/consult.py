@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import attrs
 import trio
@@ -29,6 +29,7 @@ from callactors.actors.sip_leg import SipLeg
 from callactors.actors.transcoder import Transcoder
 from callactors.calls.bridge import join, part
 from callactors.calls.dialer import Unreached
+from callactors.calls.living import Living
 from callactors.calls.outside import Outside
 from callactors.calls.referred import Referral
 from callactors.errors import MalformedMessage
@@ -37,9 +38,6 @@ from callactors.routing.trunk import Target
 from callactors.routing.way import Wanted
 from callactors.sip.dialog import DialogId
 from callactors.sip.uri import SipUri, TelUri, parse_uri
-
-if TYPE_CHECKING:
-    from callactors.calls.call import Call
 
 _OUTCOMES: dict[Cause, TransferOutcome] = {
     Cause.BUSY: "refused",
@@ -62,7 +60,7 @@ class Consulted:
 class Consulting:
     """One call's people beside its caller, one at a time."""
 
-    call: Call
+    call: Living
     outside: Outside
     transcoder: Transcoder
     referral: Referral = attrs.field(init=False)
@@ -153,12 +151,7 @@ class Consulting:
         """Of a leg that is only being dialled, or was."""
         if isinstance(message, LegEnded):
             self._ended.add(message.leg)
-        if self.call.dialling is not None or not isinstance(message, CallRinging):
-            return False
-        leg = self.call.running.get(message.leg)
-        if leg is not None:
-            self.call.record.ringing(message.leg, leg.facts)
-        return True
+        return False
 
     def _silent(self, message: RtpWentSilent) -> None:
         self.call.record.event("rtp_silence", leg=message.leg, seconds=round(message.at - message.since, 1))

@@ -7,21 +7,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 import msgspec
 import trio
 
-from callactors.actors.messages import By, CallAnswered, CallEnded, CallRinging, DialogMoved, LegEnded, Message
+from callactors.actors.messages import By, CallAnswered, CallEnded, LegEnded, Message
 from callactors.actors.sip_leg import SipLeg
 from callactors.calls.dialer import Unreached
+from callactors.calls.living import Living
 from callactors.calls.outside import Outside
 from callactors.routing.cause import Cause
 from callactors.routing.way import Wanted, Way
-
-if TYPE_CHECKING:
-    from callactors.calls.call import Call
 
 PERSON = frozenset({Cause.BUSY, Cause.DECLINED, Cause.NOT_ANSWERED})
 CARRIER = frozenset({Cause.REFUSED, Cause.UNREACHED})
@@ -37,7 +33,7 @@ class Dialling:
     redialled: bool = attrs.field(default=False, init=False)
     _over: dict[int, LegEnded] = attrs.field(factory=dict, init=False)  # of legs not (yet) spoken on
 
-    async def run(self, call: Call) -> None:
+    async def run(self, call: Living) -> None:
         """Dial, and put the answered leg on the call's line; otherwise the desk is told how the call ends."""
         leg = await self.outside.reach(call, self.wanted, conversing=True)
         if isinstance(leg, Unreached):
@@ -45,7 +41,7 @@ class Dialling:
         else:
             await self._answered(call, leg)
 
-    async def again(self, call: Call) -> None:
+    async def again(self, call: Living) -> None:
         """Once more, by another trunk than the one that fell silent. Nobody there: the call ends by the silence."""
         assert self.way is not None  # it was answered once
         self.redialled = True
@@ -57,17 +53,12 @@ class Dialling:
         else:
             await self._answered(call, leg)
 
-    def aside(self, call: Call, message: Message) -> None:
+    def aside(self, message: Message) -> None:
         """What a leg says that the call does not speak on."""
-        match message:
-            case CallRinging():
-                self._rings(call, message)
-            case DialogMoved():
-                call.record.moved(message.facts, message.leg)
-            case LegEnded():
-                self._over[message.leg] = message
+        if isinstance(message, LegEnded):
+            self._over[message.leg] = message
 
-    async def _answered(self, call: Call, leg: SipLeg) -> None:
+    async def _answered(self, call: Living, leg: SipLeg) -> None:
         """Somebody is there. They may have hung up already: then that is said right behind."""
         self.way = leg.tried.way
         call.line.adopt(leg)
@@ -77,14 +68,8 @@ class Dialling:
         if leg.number in self._over:
             await desk.send(self._over[leg.number])
 
-    def _rings(self, call: Call, message: CallRinging) -> None:
-        leg = call.running.get(message.leg)
-        if leg is not None:
-            call.record.ringing(message.leg, leg.facts)
-            call.terms.tell("rings", leg=message.leg, status=message.status, early_media=message.early_media)
 
-
-async def _end(call: Call, cause: Cause, by: By) -> None:
+async def _end(call: Living, cause: Cause, by: By) -> None:
     await call.boxes.desk.send(CallEnded(at=trio.current_time(), cause=cause, by=by))
 
 

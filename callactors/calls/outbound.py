@@ -14,12 +14,13 @@ import attrs
 import trio
 
 from callactors.calls.admission import Making, Refused
-from callactors.calls.call import Call, Mailboxes
+from callactors.calls.call import Call
 from callactors.calls.dialling import Dialling
 from callactors.calls.line import NOBODY, Line
 from callactors.calls.models import ModelLine
 from callactors.calls.record import CallRecord
 from callactors.calls.rules import read_rules
+from callactors.calls.terms import Mailboxes
 from callactors.config.problems import did_you_mean
 from callactors.errors import NotPlaced
 from callactors.net.offload import in_thread

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -16,6 +15,7 @@ from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import AgentHeard, CallerAudio
 from callactors.actors.sip_leg import SipLeg
 from callactors.calls.dialer import Dialer, PlacedLeg, Reached, Unreached
+from callactors.calls.living import Living
 from callactors.config import Config
 from callactors.errors import LedgerBroken, PortsExhausted
 from callactors.net.media_plane import MediaPlane
@@ -23,9 +23,6 @@ from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause
 from callactors.routing.emergency import emergency_number
 from callactors.routing.way import Tried, Wanted, Way
-
-if TYPE_CHECKING:
-    from callactors.calls.call import Call
 
 
 @attrs.frozen
@@ -37,7 +34,7 @@ class Outside:
     endpoint: SipEndpoint
     plane: MediaPlane
 
-    async def reach(self, call: Call, wanted: Wanted, *, conversing: bool) -> SipLeg | Unreached:
+    async def reach(self, call: Living, wanted: Wanted, *, conversing: bool) -> SipLeg | Unreached:
         """Dial for a call; the answered leg runs in a scope of the call, its row is durable.
 
         `conversing`: the leg is to be the conversation's, so that the model and the tape hear it.
@@ -62,7 +59,7 @@ class Outside:
         extra = self.config.emergency.numbers if self.config.emergency is not None else ()
         return emergency_number(dialled, settings.country if settings is not None else None, extra) is not None
 
-    async def _start(self, call: Call, conversing: bool, way: Way) -> PlacedLeg:
+    async def _start(self, call: Living, conversing: bool, way: Way) -> PlacedLeg:
         number = call.next_leg()
         call.terms.tell("dialling", leg=number, trunk=way.trunk, hop=str(way.hop), plainer=way.plainer)
         await call.record.dialling(number, way)
@@ -78,7 +75,7 @@ class Outside:
             call.record.placed(number, leg.facts)
         return leg
 
-    async def _answered(self, call: Call, reached: Reached, conversing: bool) -> None:
+    async def _answered(self, call: Living, reached: Reached, conversing: bool) -> None:
         leg = reached.leg
         assert isinstance(leg, SipLeg)
         try:
@@ -89,7 +86,7 @@ class Outside:
             raise
 
 
-def _lost(call: Call, leg: PlacedLeg | None, tried: Tried) -> None:
+def _lost(call: Living, leg: PlacedLeg | None, tried: Tried) -> None:
     """A try came to nothing: its row is closed, its nursery cancelled."""
     number = leg.number if isinstance(leg, SipLeg) else call.next_leg()
     call.record.tried(number, tried)

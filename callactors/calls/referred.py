@@ -8,14 +8,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import attrs
 import trio
 
 from callactors.actors.messages import By, CallEnded, CallRinging, LegEnded, LegReferred
 from callactors.actors.sip_leg import SipLeg
 from callactors.calls.dialer import Unreached
+from callactors.calls.living import Living
 from callactors.calls.outside import Outside
 from callactors.config import Config
 from callactors.errors import MalformedMessage, UnsafeText
@@ -28,9 +27,6 @@ from callactors.sip.replaces import parse_replaces
 from callactors.sip.uri import SipUri, TelUri, parse_uri
 
 NOBODY_THERE = 480  # what a referral that no network answered is reported as
-
-if TYPE_CHECKING:
-    from callactors.calls.call import Call
 
 
 def wanted_by(message: LegReferred, trunk: Trunk, config: Config) -> Wanted | None:
@@ -70,7 +66,7 @@ def _headers(message: LegReferred) -> tuple[tuple[str, str], ...]:
 class Referral:
     """The REFERs one call gets, one at a time."""
 
-    call: Call
+    call: Living
     outside: Outside
     under_way: bool = attrs.field(default=False, init=False)
     _rang: bool = attrs.field(default=False, init=False)
