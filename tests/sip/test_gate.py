@@ -211,9 +211,9 @@ def test_headers_that_name_a_trusted_host_open_nothing() -> None:
 def test_an_authorization_of_forty_empty_parameters_and_a_bad_tail_costs_nothing() -> None:
     gate = gate_of(carrier=CARRIER)
     nasty = invite("Authorization: Digest " + ",".join(f'a{n}=""' for n in range(40)) + ',a="')
-    started = time.perf_counter()
+    started = time.process_time()
     verdict = gate.ask(nasty, PEER, "carrier", 0.0)
-    assert time.perf_counter() - started < 0.005
+    assert time.process_time() - started < 0.005
     assert isinstance(verdict, Challenge)
 
 
