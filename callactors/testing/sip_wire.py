@@ -30,6 +30,10 @@ class Wire:
         """Put an endpoint on the wire; `on_event` is its user."""
         self._ends[address], self.heard[address] = (endpoint, on_event), []
 
+    def mend(self) -> None:
+        """From now on everything arrives, once and at once."""
+        self._loss = self._double = self._delay = 0.0
+
     def at(self, when: float, action: Callable[[], None]) -> None:
         """Have something happen at a time."""
         heapq.heappush(self._due, (when, next(self._order), action))
