@@ -111,7 +111,11 @@ class Outbound:
 
     def _full(self) -> Refusal | None:
         reason = self.full()
-        return Refusal(Cause.OVERLOAD, reason) if reason else None
+        if reason:
+            return Refusal(Cause.OVERLOAD, reason)
+        if self.making.purse.empty(self._now()):
+            return Refusal(Cause.DAY_COST, "limits.usd_per_day is spent; a new day begins at midnight UTC")
+        return None
 
     def _connect(self, order: Order, called: str, record: CallRecord) -> Call:
         """Everything the call is made of; its leg comes later. Raises Refused."""

@@ -226,7 +226,8 @@ class _Calls:
             await calls.start(self.switchboard.run)
             await services.start(self.vouching.run)
             sip = await services.start(self.endpoint.run)
-            await calls.start(self.registrar.run)
+            if self.config.numbers:  # a registration brings calls, and a process that only places them wants none
+                await calls.start(self.registrar.run)
             await services.start(self.board.run)
             services.start_soon(self.prober.run)
             await self._bury_orphans()

@@ -11,6 +11,7 @@ from callactors.errors import NotPlaced
 from callactors.testing.calling_out import NUMBER, SHOWN, calling_out, tones
 from callactors.testing.calls import Mind, agent_says, until
 from callactors.testing.manners import Manners
+from callactors.testing.talking import with_policies
 
 
 async def test_the_agent_speaks_first_and_the_record_knows_both_numbers(autojump_clock: object, tmp_path: Path) -> None:
@@ -92,6 +93,62 @@ async def test_a_callee_who_falls_silent_is_called_again_by_the_next_trunk(
         ("b", "callee_hung_up"),
     ]
     assert record["cause"] == "callee_hung_up"
+
+
+async def test_silence_in_the_middle_of_a_call_is_waited_for_longer_than_at_its_beginning(
+    autojump_clock: object, tmp_path: Path
+) -> None:
+    async with calling_out(tmp_path, adapt=with_policies(silence=None)) as out:
+        await out.place()
+        phone = await out.a.next_call()
+        phone.pick_up()
+        await trio.sleep(20)
+        fell_silent, phone.line.mute = trio.current_time(), True
+        again = await out.b.next_call()
+        assert 29 < trio.current_time() - fell_silent < 33
+        again.hang_up()
+        record = await out.record()
+    assert [one["trunk"] for one in record["attempts"]] == ["a", "b"]
+    assert record["cause"] == "rtp_silence"  # the second one declined: the silence is what ended it
+
+
+async def test_a_callee_on_hold_is_not_silent(autojump_clock: object, tmp_path: Path) -> None:
+    async with calling_out(tmp_path) as out:
+        await out.place()
+        phone = await out.a.next_call()
+        phone.pick_up()
+        await trio.sleep(2)
+        assert await phone.hold() == 200
+        phone.line.mute = True
+        await trio.sleep(60)
+        assert not phone.ended.is_set()
+        phone.hang_up()
+        await out.record()
+        assert not out.b.calls
+
+
+async def test_a_ringing_leg_is_in_the_ledger_as_a_dialog_that_another_process_could_end(
+    autojump_clock: object, tmp_path: Path
+) -> None:
+    async with calling_out(tmp_path) as out:
+        await out.place()
+        phone = await out.a.next_call()
+        await until(lambda: out.house.events("rings"))
+        await out.house.ledger.flush()
+        (attempt,) = out.house.records()[0]["attempts"]
+        assert attempt["remote_tag"]
+        assert attempt["remote_target"].startswith("sip:")
+        phone.hang_up()
+        await out.record()
+
+
+async def test_a_day_that_is_spent_places_no_call(autojump_clock: object, tmp_path: Path) -> None:
+    async with calling_out(tmp_path, more="limits: {usd_per_day: 1}") as out:
+        house = out.house
+        house.switchboard.purse.spend(2, house.ledger.wall(trio.current_time()))
+        with pytest.raises(NotPlaced, match="usd_per_day"):
+            await out.place()
+        assert (await out.record())["cause"] == "day_cost"
 
 
 async def test_nobody_is_called_a_third_time(autojump_clock: object, tmp_path: Path) -> None:
