@@ -251,19 +251,24 @@ class SippPhone:
         """How many INVITEs it has got, repetitions apart."""
         messages = self.place / "messages"
         text = messages.read_text(errors="replace") if messages.exists() else ""
-        return len(
-            set(re.findall(r"received \[\d+\] bytes:\s+INVITE [^\r\n]+\r?\n.*?Call-ID: ([^\r\n]+)", text, re.DOTALL))
-        )
+        got = [part for part in text.split("-" * 47) if " message received " in part and "\nINVITE " in part]
+        return len({found[1] for part in got if (found := re.search(r"Call-ID: (\S+)", part))})
 
 
 @asynccontextmanager
-async def sipp_phone(folder: Path, scenario: str, *options: str, host: str = CARRIER) -> AsyncIterator[SippPhone]:
-    """SIPp as the called side, for as long as the block lasts."""
+async def sipp_phone(
+    folder: Path, scenario: str, *options: str, host: str = CARRIER, **words: str
+) -> AsyncIterator[SippPhone]:
+    """SIPp as the called side, for as long as the block lasts; `words` fill in the scenario's @words@."""
     port, media = free_port(host), free_port(host)
     place = folder / f"sipp-phone-{port}"
     place.mkdir()
+    text = (SCENARIOS / f"{scenario}.xml").read_text()
+    for word, value in words.items():
+        text = text.replace(f"@{word}@", value)
+    (place / "scenario.xml").write_text(text)
     command = [
-        "sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", host, "-p", str(port), "-mi", host,
+        "sipp", "-sf", str(place / "scenario.xml"), "-i", host, "-p", str(port), "-mi", host,
         "-mp", str(media - media % 2), "-nostdin", "-trace_msg", "-message_file", str(place / "messages"),
         "-trace_err", "-error_file", str(place / "errors"), *options,
     ]  # fmt: skip
