@@ -27,12 +27,16 @@ JITTER = 0.1
 
 @attrs.frozen
 class Probed:
-    """What one address said: a SIP status, or None when nothing came; `seconds` is how long that took."""
+    """What one address said: a SIP status, or None when nothing came; `seconds` is how long that took.
+
+    `unreachable`: the transport failed, so that nobody was asked.
+    """
 
     trunk: str
     hop: Hop
     status: int | None
     seconds: float
+    unreachable: bool = False
 
     @property
     def alive(self) -> bool:
@@ -96,17 +100,12 @@ class Prober:
             credentials=(auth.user, auth.password.reveal()) if auth else None,
         )
         self.endpoint.subscribe(asked, events.offer)
-        status: int | None = None
+        event: sip.Event | None = None
         try:
             with trio.move_on_after(PATIENCE):
-                status = _status(await events.receive())
+                event = await events.receive()
         finally:
             self.endpoint.finish(asked)
-        answers.append(Probed(trunk, hop, status, trio.current_time() - began))
-
-
-def _status(event: sip.Event) -> int | None:
-    """The answer's, None for silence and for a connection that could not be made."""
-    if not isinstance(event, sip.Replied) or event.unreachable or (event.status == 408 and not event.headers.items):
-        return None
-    return event.status
+        took, broken = trio.current_time() - began, isinstance(event, sip.Replied) and event.unreachable
+        status = event.status if isinstance(event, sip.Replied) and not broken else None
+        answers.append(Probed(trunk, hop, status, took, broken))

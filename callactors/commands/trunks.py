@@ -142,7 +142,13 @@ def _said_plainly(one: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(answer: Probed) -> dict[str, Any]:
     seconds = round(answer.seconds, 4)
-    return {"hop": str(answer.hop), "status": answer.status, "seconds": seconds, "alive": answer.alive}
+    return {
+        "hop": str(answer.hop),
+        "status": answer.status,
+        "seconds": seconds,
+        "alive": answer.alive,
+        "unreachable": answer.unreachable,
+    }
 
 
 def _listing(facts: list[dict[str, Any]], board: Board) -> Iterator[str]:
@@ -173,6 +179,8 @@ def _report(facts: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _said(answer: Probed) -> str:
+    if answer.unreachable:
+        return f"{answer.hop}: cannot be reached: nothing listens there, or no connection is allowed"
     if answer.status is None:
         return f"{answer.hop}: no answer in {answer.seconds:.1f} s: is our address allowed there, and the port open?"
     word = "answers" if answer.alive else "says not now:"

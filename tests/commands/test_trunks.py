@@ -99,6 +99,12 @@ def test_probe_says_what_a_refusal_means(status: str, code: int, words: str, tmp
     assert "it has no `to`" in shown.stdout
 
 
+def test_probe_says_that_nobody_listens_there(file: Path) -> None:
+    shown = trunks("probe", "a", "--config", str(file))
+    assert shown.exit_code == 1
+    assert "127.0.0.1:5099: cannot be reached" in shown.stdout
+
+
 def test_probe_answers_in_json(tmp_path: Path) -> None:
     with answering("200 OK") as port:
         shown = trunks("probe", "a", "--json", "--config", str(written(tmp_path, port)))
