@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from callactors.testing.phone_call import PhoneCall
 from callactors.testing.stream_wire import stream_wire
 from callactors.testing.user_agent import NotAnswered, UserAgent
 from tests.interop.proxy import CONFIGS, kamailio
-from tests.interop.support import Exchange, free_port
+from tests.interop.support import Exchange, Program, free_port
 
-SBC, INSIDE, OUTSIDE = "127.0.0.40", "127.0.0.1", "127.0.0.10"
+SBC, KNOWN_SBC, INSIDE, OUTSIDE = "127.0.0.40", "127.0.0.41", "127.0.0.1", "127.0.0.10"
 NUMBER = "+13125550100"
 HOUSE = """\
 version: 1
@@ -28,20 +28,45 @@ listen:
   rtp: 34000-34999
   sip:
     - {{udp: "127.0.0.1:0"}}
-    - {{tcp: "127.0.0.1:{tcp}"}}
-    - {{tls: "127.0.0.1:{tls}", cert: "{cert}", key: "{cert}", ca: "{ca}"}}
+    - {{tcp: "{tcp}"}}
+    - {{tls: "{tls}", cert: "{cert}", key: "{cert}", ca: "{ca}"}}
 trunks:
-  carrier:
-    from: [127.0.0.40/32]
+  carrier: {{from: [127.0.0.40/32], media_from: [127.0.0.10/32]}}
+  known:
+    from: [127.0.0.41/32]
     media_from: [127.0.0.10/32]
-{extra}
+    tls: {{ca: "{ca}", identity: [sbc.example]}}
 numbers:
   - {{match: "+13125550100", trunk: carrier, scenario: salon}}
+  - {{match: "+13125550100", trunk: known, scenario: salon}}
+directory:
+  front_desk: {{sip: "sip:desk@127.0.0.10:5070", trunk: carrier}}
 models:
   offline: {{kind: embedded}}
 answer: {{when: at_once}}
-timers: {{first_rtp: 60, call_max: {call_max}}}
+timers: {{first_rtp: 60, call_max: 2}}
 """
+
+
+@attrs.frozen
+class House:
+    """The program, where it listens, and who issued its certificate."""
+
+    program: Program
+    tcp: Address
+    tls: Address
+    authority: Authority
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, phrases: Path) -> Iterator[House]:
+    """One house for TCP and TLS; its calls last two seconds."""
+    folder = tmp_path_factory.mktemp("transports")
+    authority = Authority(folder)
+    tcp, tls = Address(INSIDE, free_port(INSIDE)), Address(INSIDE, free_port(INSIDE))
+    config = HOUSE.format(tcp=tcp, tls=tls, cert=authority.issue(INSIDE), ca=authority.ca)
+    with Exchange(folder, phrases).run(config=config, sip="") as program:
+        yield House(program, tcp, tls, authority)
 
 
 @attrs.frozen
@@ -57,10 +82,10 @@ class Sbc:
 
 @asynccontextmanager
 async def sbc(
-    folder: Path, inside: Address, outside: Address, transport: Transport, shown: Path, ca: Path
+    folder: Path, inside: Address, outside: Address, transport: str, shown: Path, ca: Path, host: str = SBC
 ) -> AsyncIterator[Sbc]:
     """Kamailio between them; `shown` is its certificate in both directions."""
-    made = Sbc(Address(SBC, free_port(SBC)), Address(SBC, free_port(SBC)))
+    made = Sbc(Address(host, free_port(host)), Address(host, free_port(host)))
     tls = folder / "tls.cfg"
     text = (CONFIGS / "tls.cfg").read_text().replace("@CERTIFICATE@", str(shown)).replace("@CA@", str(ca))
     tls.write_text(text)
@@ -114,54 +139,43 @@ async def test_calls_are_placed_and_taken_through_kamailio_and_hung_up_by_either
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 async def test_the_house_takes_calls_through_kamailio_and_hangs_up_through_it(
-    transport: Transport, tmp_path: Path, exchange: Exchange
+    transport: Transport, tmp_path: Path, home: House
 ) -> None:
-    authority = Authority(tmp_path)
     caller = UserAgent(OUTSIDE, wire=UdpSocket(OUTSIDE, 0), name="caller")
-    tcp, tls = free_port(INSIDE), free_port(INSIDE)
-    listen = Address(INSIDE, tls if transport == "tls" else tcp)
-    config = HOUSE.format(tcp=tcp, tls=tls, cert=authority.issue(INSIDE), ca=authority.ca, call_max=2, extra="")
-    with exchange.run(config=config, sip="") as program:
-        async with (
-            sbc(tmp_path, listen, caller.address, transport, authority.issue(SBC), authority.ca) as proxy,
-            agents(caller),
-        ):
-            call = caller.place(f"sip:{NUMBER}@{proxy.plain}", caller="through", to=proxy.hop("udp"))
-            with trio.fail_after(5):
-                await call.answered.wait()
-            with trio.fail_after(8):
-                await call.ended.wait()
-            assert call.ended_by == "them"
-        (record,) = await program.closed("through")
-        assert record["answered"]
-        assert f"Via: SIP/2.0/{transport.upper()} {listen}" in program.capture()
+    listen, shown = home.tls if transport == "tls" else home.tcp, home.authority.issue(SBC)
+    async with (
+        sbc(tmp_path, listen, caller.address, transport, shown, home.authority.ca) as proxy,
+        agents(caller),
+    ):
+        call = await caller.dial(f"sip:{NUMBER}@{proxy.plain}", caller=transport)
+        await ends(call)
+        assert call.ended_by == "them"
+    (record,) = await home.program.closed(transport)
+    assert record["answered"]
+    assert f"Via: SIP/2.0/{transport.upper()} {listen}" in home.program.capture()
 
 
-@pytest.mark.parametrize(("shown", "status"), [("right", 200), ("wrong name", 0), ("self-made", 0)])
-async def test_only_the_certificate_with_the_trunks_name_passes(
-    shown: str, status: int, tmp_path: Path, exchange: Exchange
-) -> None:
-    authority = Authority(tmp_path)
-    shows = {
-        "right": lambda: authority.issue("sbc.example", SBC),
-        "wrong name": lambda: authority.issue("other.example", SBC),
-        "self-made": lambda: certificate(tmp_path, SBC),
-    }[shown]()
+async def test_the_certificate_with_the_trunks_name_passes(tmp_path: Path, home: House) -> None:
     caller = UserAgent(OUTSIDE, wire=UdpSocket(OUTSIDE, 0), name="caller")
-    tls = free_port(INSIDE)
-    identity = f'    tls: {{ca: "{authority.ca}", identity: [sbc.example]}}'
-    cert = authority.issue(INSIDE)
-    config = HOUSE.format(tcp=free_port(INSIDE), tls=tls, cert=cert, ca=authority.ca, call_max=30, extra=identity)
-    with exchange.run(config=config, sip="") as program:
-        async with (
-            sbc(tmp_path, Address(INSIDE, tls), caller.address, "tls", shows, authority.ca) as proxy,
-            agents(caller),
-        ):
-            if status:
-                call = await caller.dial(f"sip:{NUMBER}@{proxy.plain}", caller="known")
-                call.hang_up()
-                await program.closed("known")
-            else:
-                with pytest.raises(NotAnswered):
-                    await caller.dial(f"sip:{NUMBER}@{proxy.plain}", caller="unknown", ring=6)
-                assert program.calls() == []
+    shown = home.authority.issue("sbc.example", KNOWN_SBC)
+    async with (
+        sbc(tmp_path, home.tls, caller.address, "tls", shown, home.authority.ca, KNOWN_SBC) as proxy,
+        agents(caller),
+    ):
+        call = await caller.dial(f"sip:{NUMBER}@{proxy.plain}", caller="known")
+        call.hang_up()
+    await home.program.closed("known")
+
+
+@pytest.mark.parametrize("shown", ["another name", "self-made", "no TLS at all"])
+async def test_no_other_certificate_passes_from_the_same_address(shown: str, tmp_path: Path, home: House) -> None:
+    caller = UserAgent(OUTSIDE, wire=UdpSocket(OUTSIDE, 0), name="caller")
+    pem = certificate(tmp_path, KNOWN_SBC) if shown == "self-made" else home.authority.issue("other.example", KNOWN_SBC)
+    listen, transport = (home.tcp, "tcp") if shown == "no TLS at all" else (home.tls, "tls")
+    async with (
+        sbc(tmp_path, listen, caller.address, transport, pem, home.authority.ca, KNOWN_SBC) as proxy,
+        agents(caller),
+    ):
+        with pytest.raises(NotAnswered):
+            await caller.dial(f"sip:{NUMBER}@{proxy.plain}", caller=shown.replace(" ", "-"), ring=6)
+    assert all(record["caller"] in ("tcp", "tls", "known") for record in home.program.calls())

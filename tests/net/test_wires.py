@@ -231,7 +231,8 @@ async def test_why_a_connection_of_ours_could_not_be_made_is_said() -> None:
     async with running(listening(trouble=lambda hop, problem: said.append(f"{hop}: {problem}"))) as (one,):
         one.wire.send(MESSAGE, Hop("127.0.0.3", 9, "tcp"))
         await one.lose()
-    assert said == ["127.0.0.3:9;transport=tcp: [Errno 111] Connection refused"]
+    (problem,) = said
+    assert problem.endswith("Connection refused")
 
 
 async def test_a_peer_that_does_not_read_loses_its_connection() -> None:
