@@ -12,6 +12,7 @@ import trio
 
 from callactors.actors.messages import HeldByPeer
 from callactors.actors.negotiation import REFUSED, Negotiation
+from callactors.audio.format import AudioFormat
 from callactors.audio.melody import melody
 from callactors.net.media_plane import MediaStream
 from callactors.net.sip_endpoint import SipEndpoint
@@ -42,6 +43,12 @@ class Exchange:
     @property
     def agreement(self) -> Agreement | None:
         return self.sdp.agreement
+
+    @property
+    def format(self) -> AudioFormat:
+        """What is spoken; before that is agreed on, what we would like best."""
+        spoken = self.trunk.codecs[0] if self.agreement is None else self.agreement.codec
+        return AudioFormat(spoken) if spoken in ("pcmu", "pcma") else AudioFormat.PCMU
 
     @property
     def held(self) -> bool:

@@ -1,11 +1,16 @@
-"""A REFER of ours and what comes of it (RFC 3515): refused, or accepted and told by NOTIFY, or by a BYE instead."""
+"""A REFER of ours and what comes of it (RFC 3515): refused, or accepted and told by NOTIFY, or by a BYE instead.
+
+Theirs is only told: who decides about it is the call.
+"""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import attrs
+import trio
 
+from callactors.actors.messages import LegReferred
 from callactors.sip import events as sip
 
 Outcome = Literal["completed", "refused", "no_answer", "failed", "presumed"]
@@ -43,6 +48,18 @@ class Referring:
         presumed = self.pending and self.accepted
         self.pending = False
         return presumed
+
+
+def asked_to_dial(event: sip.ReferReceived, leg: int) -> LegReferred:
+    """Their REFER, for whoever decides about it."""
+    return LegReferred(
+        at=trio.current_time(),
+        leg=leg,
+        request_id=event.request_id,
+        uri=str(event.refer_to),
+        replaces=event.replaces,
+        referred_by=event.referred_by,
+    )
 
 
 def outcome_of(status: int) -> Literal["completed", "refused", "no_answer", "failed"]:

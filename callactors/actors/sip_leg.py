@@ -26,13 +26,12 @@ from callactors.actors.messages import (
     DialogMoved,
     DigitPressed,
     LegEnded,
-    LegReferred,
     Message,
     TransferEnded,
 )
 from callactors.actors.negotiation import REFUSED, Negotiation
 from callactors.actors.placing import Placing
-from callactors.actors.referring import Outcome, Referring
+from callactors.actors.referring import Outcome, Referring, asked_to_dial
 from callactors.audio.format import AudioFormat
 from callactors.audio.ringing import ringing
 from callactors.errors import UnsafeText
@@ -129,8 +128,7 @@ class SipLeg:
 
     @property
     def format(self) -> AudioFormat:
-        agreement = self.agreement
-        return AudioFormat.PCMU if agreement is None else AudioFormat(agreement.codec)
+        return self.exchange.format
 
     @property
     def agreement(self) -> Agreement | None:
@@ -376,9 +374,7 @@ class SipLeg:
         if outcome == "presumed":
             self._over()
         accepted = self._referring.accepted
-        return TransferEnded(
-            at=trio.current_time(), leg=self.number, outcome=outcome, sip_code=code, accepted=accepted
-        )
+        return TransferEnded(at=trio.current_time(), leg=self.number, outcome=outcome, sip_code=code, accepted=accepted)
 
     async def refer(self, target: Target, replaces: DialogId | None = None) -> None:
         if not self.trunk.refer:
@@ -401,14 +397,7 @@ class SipLeg:
         if self.trunk.refers == "never":
             self.respond_refer(event.request_id, 603)
             return None
-        return LegReferred(
-            at=trio.current_time(),
-            leg=self.number,
-            request_id=event.request_id,
-            uri=str(event.refer_to),
-            replaces=event.replaces,
-            referred_by=event.referred_by,
-        )
+        return asked_to_dial(event, self.number)
 
     def respond_refer(self, request_id: int, status: int) -> None:
         """Answer a LegReferred: 202 and then `notify`, or a refusal."""

@@ -42,8 +42,10 @@ class Incoming(Session):
         """A provisional response."""
         if not self.waiting or self._answer is not None:
             return
+        reliably = self._reliably(status, body, reliable)
+        body = body if reliably or self._served.request.body else b""  # an offer has to be heard (RFC 3262 section 5)
         headers = self.offer_headers(body)
-        if self._reliably(status, body, reliable):
+        if reliably:
             self.described = body or self.described
             self._reliable.send(status, headers, body, now)
         else:

@@ -186,7 +186,9 @@ class PhoneCall:
     def _react(self, event: sip.Event) -> None:
         match event:
             case sip.Progressed():
-                if event.body and not event.offers:
+                if event.offers:
+                    self.agent.endpoint.answer_offer(self.session, self._answer_to(parse(event.body)))
+                elif event.body:
                     self._agree(event.body)
             case sip.Answered():
                 self._accepted(event)

@@ -21,12 +21,13 @@ from callactors.net.sip_endpoint import SipEndpoint
 from callactors.net.udp import Wire
 from callactors.sdp.description import parse
 from callactors.sip import events as sip
-from callactors.sip.address import Hop
+from callactors.sip.address import Hop, Transport
 from callactors.sip.headers import NameAddr
 from callactors.sip.message import parse as parse_message
 from callactors.sip.policy import Policy
 from callactors.sip.transfer import sipfrag
 from callactors.sip.uri import SipUri, parse_uri
+from callactors.sip.usage import hop_of
 from callactors.testing.manners import Logged, Manners, Notify, notifies
 from callactors.testing.phone_call import SIPFRAG_REASONS, PhoneCall
 from callactors.testing.rtp_line import RtpLine
@@ -34,7 +35,7 @@ from callactors.testing.rtp_line import RtpLine
 __all__ = ["NoSuchPhone", "NotAnswered", "PhoneCall", "UserAgent", "user_agent"]
 
 RING = 30.0  # seconds a call of ours may ring
-SIP_PORT = 5060
+NOWHERE = Hop("", 0)
 _NODES = itertools.count()  # two phones of one name are no loop
 
 
@@ -64,14 +65,15 @@ class UserAgent:
         wire: Wire | None = None,
         name: str = "phone",
         policy: Policy | None = None,
+        transport: Transport = "udp",
     ) -> None:
         """Raises OSError when `host` cannot be bound. `media_host` is where RTP lives, if not there too.
 
-        `policy` is how it speaks SIP: PRACK, session timers.
+        `policy` is how it speaks SIP: PRACK, session timers. `transport` is that of its `wire`.
         """
         self.codecs, self.manners, self.name = codecs, manners or Manners(), name
         self.random, self.policy = random or Random(), policy or Policy()
-        self.media_host = media_host or host
+        self.media_host, self.transport = media_host or host, transport
         self.messages: list[Logged] = []
         self.calls: list[PhoneCall] = []
         self.endpoint = SipEndpoint(
@@ -94,7 +96,12 @@ class UserAgent:
     @property
     def uri(self) -> str:
         """What to dial to reach it."""
-        return f"sip:{self.name}@{self.address}"
+        return f"sip:{self.name}@{self.hop}"
+
+    @property
+    def hop(self) -> Hop:
+        """Where it is reached."""
+        return Hop(*self.address, self.transport)
 
     def notifies(self) -> list[Notify]:
         """Every NOTIFY it sent, with its answer."""
@@ -136,7 +143,7 @@ class UserAgent:
         call = self._new_call(-1, caller)
         call.session = self.endpoint.invite(
             target,
-            to=to or Hop(target.host, target.port or SIP_PORT),
+            to=to or hop_of(target, NOWHERE),
             trunk="peer",
             caller=NameAddr("", SipUri("sip", caller, None, self.address.host)),
             body=call.make_offer() if offer else b"",
@@ -217,7 +224,7 @@ class UserAgent:
 
     async def _dial_referred(self, call: PhoneCall, refer: sip.ReferReceived) -> int:
         try:
-            placed = self.place(str(refer.refer_to), caller=call.caller, replaces=refer.replaces)
+            placed = self.place(str(refer.refer_to), caller=self.name, replaces=refer.replaces)
             call.successor = await self._answered(placed, RING)
         except NotAnswered as refused:
             return refused.status
@@ -243,10 +250,13 @@ async def user_agent(
     codecs: tuple[str, ...] = ("pcmu", "pcma"),
     policy: Policy | None = None,
     wire: Wire | None = None,
+    transport: Transport = "udp",
 ) -> AsyncIterator[UserAgent]:
-    """A phone on a free port of `host`, for as long as the block lasts."""
+    """A phone on a free port of `host`, or on a wire, for as long as the block lasts."""
     async with trio.open_nursery() as nursery:
-        agent = UserAgent(host, name=name, manners=manners, codecs=codecs, policy=policy, wire=wire)
+        agent = UserAgent(
+            host, name=name, manners=manners, codecs=codecs, policy=policy, wire=wire, transport=transport
+        )
         yield await nursery.start(agent.run)
         nursery.cancel_scope.cancel()
 

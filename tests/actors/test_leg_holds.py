@@ -176,7 +176,7 @@ async def test_an_offer_without_a_codec_of_ours_is_488_and_the_call_goes_on(
 
 
 async def test_a_caller_without_an_offer_gets_ours_and_the_call_is_up_with_the_ack(autojump_clock: object) -> None:
-    async with called(offer=False) as up:
+    async with called(offer=False, policy=Policy(reliable="off")) as up:
         up.phone.line.say(sine(400, 500))
         await trio.sleep(1)
         assert ears.hears(up.side.samples(), 400)
@@ -277,3 +277,37 @@ async def test_a_hold_is_told_and_its_end_too(autojump_clock: object) -> None:
 
 def sent(agent: UserAgent) -> list[Request | Response]:
     return [entry.message for entry in agent.messages if entry.out]
+
+
+async def test_a_delayed_offer_is_settled_by_prack_while_it_rings(autojump_clock: object) -> None:
+    async with ringing_here(offer=False, policy=Policy(reliable="require")) as up:
+        await until(lambda: up.side.leg.agreement is not None)
+        assert not up.phone.answered.is_set()
+        await up.side.leg.answer()
+        await up.side.tells(CallAnswered)
+        await up.phone.answered.wait()
+        up.phone.line.say(sine(400, 500))
+        await trio.sleep(1)
+        assert ears.hears(up.side.samples(), 400)
+        assert len(up.side.all(CallAnswered)) == 1
+
+
+async def test_an_answer_that_overtakes_the_prack_of_a_delayed_offer_waits_for_it(autojump_clock: object) -> None:
+    async with ringing_here(offer=False, policy=Policy(reliable="require")) as up:
+        await up.side.leg.answer()
+        await up.side.tells(CallAnswered)
+        await up.phone.answered.wait()
+        assert up.side.leg.agreement is not None
+
+
+async def test_a_caller_who_describes_anew_before_the_answer_is_heard_by_it(autojump_clock: object) -> None:
+    async with ringing_here(early=True, policy=Policy(reliable="require")) as up:
+        await trio.sleep(0.5)
+        assert await up.phone.reoffer(codecs=("pcma",), update=True) == 200
+        await up.side.leg.answer()
+        answered = await up.side.tells(CallAnswered)
+        await up.phone.answered.wait()
+        up.phone.line.say(sine(400, 500))
+        await trio.sleep(1)
+        assert ears.hears(up.side.samples(), 400)
+    assert answered.codec == "pcma"
