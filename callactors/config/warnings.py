@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from callactors.config.config import Config
-from callactors.errors import ConfigError
+from callactors.errors import ConfigError, MalformedMessage
+from callactors.sip.uri import SipUri, parse_uri
 
 
 def warn(config: Config) -> Iterator[ConfigError]:
     """Every doubt about a configuration that is fine otherwise."""
     yield from _emergency(config)
     yield from _private(config)
+    yield from _unheard(config)
 
 
 def _emergency(config: Config) -> Iterator[ConfigError]:
@@ -36,3 +38,24 @@ def _private(config: Config) -> Iterator[ConfigError]:
     if config.emergency is not None and config.emergency.location is None:
         problem = "emergency calls carry no location"
         yield config.marks.error("emergency", problem, "add location: a PIDF-LO file (RFC 6442)")
+
+
+def _unheard(config: Config) -> Iterator[ConfigError]:
+    """Who is called by a transport we do not listen on cannot call back once that connection is closed."""
+    heard = {word for listener in config.listen.sip for word in ("udp", "tcp", "tls") if getattr(listener, word)}
+    for name, trunk in config.trunks.items():
+        for index, uri in enumerate(trunk.to):
+            transport = _transport(uri)
+            if transport not in heard:
+                problem = f"calls by {transport} tell {name} to answer by {transport}, and nothing listens there"
+                yield config.marks.error(f"trunks.{name}.to[{index}]", problem, f"add a {transport} line to listen.sip")
+
+
+def _transport(text: str) -> str:
+    try:
+        uri = parse_uri(text)
+    except MalformedMessage:
+        return "udp"  # somebody else's complaint
+    if isinstance(uri, SipUri) and uri.scheme == "sips":
+        return "tls"
+    return (uri.parameter("transport") or "udp").lower() if isinstance(uri, SipUri) else "udp"

@@ -29,3 +29,10 @@ def test_a_trunk_of_no_country_knows_few_numbers_for_help() -> None:
 def test_an_emergency_trunk_without_a_location_is_a_warning() -> None:
     (told,) = warnings("{from: [10.0.0.1], to: sip:h, country: US}", "emergency: {trunk: acme}")
     assert told == "f.yaml:5: emergency: emergency calls carry no location; add location: a PIDF-LO file (RFC 6442)"
+
+
+def test_calling_by_a_transport_nobody_listens_on_is_a_warning() -> None:
+    (told,) = warnings("{from: [127.0.0.1], to: ['sip:h', 'sip:h;transport=tcp']}")
+    assert told.endswith("tell acme to answer by tcp, and nothing listens there; add a tcp line to listen.sip")
+    assert "by tls" in warnings("{from: [127.0.0.1], to: 'sips:h'}")[0]
+    assert warnings("{from: [127.0.0.1], to: 'sip:h;transport=tcp'}", "listen: {sip: [{tcp: 127.0.0.1:5060}]}") == []
