@@ -138,8 +138,6 @@ class _Locating:
 
     def _hops(self, host: str, port: int | None, transport: Transport) -> Search:
         """A host's addresses, IPv4 first: it is what carriers' media speak."""
-        if transport not in self._transports:
-            return []
         addresses = [host] if is_numeric(host) else (yield from self._addresses(host))
         server = self._server if transport == "tls" else ""
         usable = [one for one in addresses if self._ipv6 or ":" not in one]
@@ -177,7 +175,7 @@ def by_weight(records: Iterable[Srv], random: Random) -> Iterator[Srv]:
 def _drawn(group: list[Srv], random: Random) -> Srv:
     """One by lot; a weight of 0 has a very small chance while others are there."""
     lot = random.uniform(0, sum(one.weight for one in group))
-    for one in group:
+    for one in group[:-1]:
         lot -= one.weight
         if lot <= 0:
             return one

@@ -350,6 +350,23 @@ async def test_with_nothing_healthy_left_the_sick_one_is_tried(autojump_clock: M
     assert out.hosts == [A] * 4
 
 
+async def test_a_person_behind_a_sick_address_has_the_last_word_too(autojump_clock: MockClock) -> None:
+    out = exchange(says(503), says(503), spare=says(503))
+    for _ in range(4):
+        await out.dial()
+    out.does[A] = says(486)
+    assert (await out.dial()) == Unreached(Cause.BUSY, (out.lost[-1],))
+
+
+async def test_an_answer_in_the_last_moment_counts(autojump_clock: MockClock) -> None:
+    def answers_unheard(leg: ScriptedLeg) -> None:
+        leg.tried = msgspec.structs.replace(leg.tried, answered=True)
+
+    out = exchange(answers_unheard)
+    assert isinstance(await out.dial(), Reached)
+    assert out.legs[0].hung_up is None
+
+
 async def test_a_busy_person_is_no_mark_against_the_trunk(autojump_clock: MockClock) -> None:
     out = exchange(says(486))
     for _ in range(9):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callactors.sip.address import Hop
+from callactors.sip.address import Hop, Transport
 from callactors.sip.locate import (
     MAX_HOPS,
     MAX_QUESTIONS,
@@ -25,6 +25,8 @@ from callactors.sip.locate import (
 from callactors.sip.uri import SipUri, parse_uri
 
 Zone = Mapping[str, Records]
+UDP: tuple[Transport, ...] = ("udp",)
+TLS: tuple[Transport, ...] = ("tls",)
 
 
 def found(uri: str, zone: Zone, asked: list[str] | None = None, **options: bool) -> list[Hop]:
@@ -149,6 +151,38 @@ def test_a_thousand_targets_are_as_many_questions_as_eight() -> None:
     asked: list[str] = []
     assert found("sip:x@a.example", zone, asked) == []
     assert len(asked) <= MAX_QUESTIONS
+
+
+def test_a_transport_we_do_not_speak_leads_nowhere() -> None:
+    target = parse_uri("sip:x@127.0.0.2;transport=tcp")
+    assert isinstance(target, SipUri)
+    with pytest.raises(StopIteration) as end:
+        next(locate(target, Random(1), transports=UDP))
+    assert end.value.value == []
+
+
+def test_services_whose_targets_are_all_dead_are_given_up_in_time() -> None:
+    dead = tuple(Srv(1, 1, 5060, f"h{n}.a.example.") for n in range(8))
+    services = {"SIP+D2U": "_sip._udp.a.example", "SIP+D2T": "_sip._tcp.a.example", "SIPS+D2T": "_sips._tcp.a.example"}
+    zone: dict[str, Records] = {f"{name} SRV": dead for name in services.values()}
+    zone["a.example NAPTR"] = tuple(Naptr(1, n, "s", word, name) for n, (word, name) in enumerate(services.items()))
+    asked: list[str] = []
+    assert found("sip:x@a.example", zone, asked) == []
+    assert len(asked) == MAX_QUESTIONS
+
+
+def test_a_machine_that_speaks_tls_alone_is_served_by_tls_alone() -> None:
+    zone: Zone = {"a.example A": (Host("127.0.0.2"),)}
+    target = parse_uri("sip:x@a.example")
+    assert isinstance(target, SipUri)
+    search, hops = locate(target, Random(1), transports=TLS, ipv6=False), list[Hop]()
+    try:
+        question = next(search)
+        while True:
+            question = search.send(zone.get(text_of(question), ()))
+    except StopIteration as end:
+        hops = end.value
+    assert hops == [Hop("127.0.0.2", 5061, "tls", server="a.example")]
 
 
 LABELS = st.sampled_from(["a.example", "one.a.example", "_sip._udp.a.example", "_sips._tcp.a.example", "", "."])
