@@ -73,8 +73,8 @@ async def putting_through(
 ) -> AsyncIterator[PuttingThrough]:
     """A call in which the greeting was heard.
 
-    `transfers` is what the caller's carrier does with a REFER, `refers` whom it may refer us to. `dials` is what a transfer
-    dials where that is not the desk, past every check of the configuration.
+    `transfers` is what the caller's carrier does with a REFER, `refers` whom it may refer us to. `dials` is what a
+    transfer dials where that is not the desk, past every check of the configuration.
     """
     async with user_agent(DESK_HOST, name="desk", manners=manners) as desk:
         trunk = f'  desk: {{from: [{DESK_HOST}/32], to: "sip:{desk.address}", hold: music}}'
