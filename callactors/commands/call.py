@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import attrs
 import msgspec
 import trio
 import typer
@@ -97,25 +98,36 @@ async def carry_out(
 
     `brain` lends one that already runs.
     """
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals, trio.CancelScope() as everything:
-        async with serving(config, agents=agents, brain=brain, tell=progress.tell, scenarios=(order.scenario,)) as up:
-            async with trio.open_nursery() as nursery:
-                placed = await up.switchboard.place(order)
-                nursery.start_soon(_hang_up_at, signals, placed, everything)
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as watching:
+            watch = _Watch(watching.cancel_scope)
+            watching.start_soon(watch.run, signals)
+            async with serving(
+                config, agents=agents, brain=brain, tell=progress.tell, scenarios=(order.scenario,)
+            ) as up:
+                placed = watch.placed = await up.switchboard.place(order)
                 await progress.ended.wait()
-                nursery.cancel_scope.cancel()
-            await up.ledger.flush()
-        return await in_thread(_record, Path(config.ledger.path), placed.id)
+                await up.ledger.flush()
+            facts = await in_thread(_record, Path(config.ledger.path), placed.id)
+            watching.cancel_scope.cancel()
+            return facts
     return None
 
 
-async def _hang_up_at(signals: AsyncIterator[int], placed: Call, everything: trio.CancelScope) -> None:
-    asked = False
-    async for _ in signals:
-        if asked:
-            everything.cancel()
-        asked = True
-        placed.end(Cause.AGENT_HUNG_UP if placed.conductor.answered else Cause.CANCELLED)
+@attrs.define
+class _Watch:
+    """The first signal hangs up, once there is a call to hang up; any other ends everything."""
+
+    everything: trio.CancelScope
+    placed: Call | None = None
+    asked: bool = False
+
+    async def run(self, signals: AsyncIterator[int]) -> None:
+        async for _ in signals:
+            if self.placed is None or self.asked:
+                return self.everything.cancel()
+            self.asked = True
+            self.placed.end(Cause.AGENT_HUNG_UP if self.placed.conductor.answered else Cause.CANCELLED)
 
 
 def _record(ledger: Path, name: str) -> Facts:

@@ -52,6 +52,8 @@ class Progress:
                 self.show.line("call", "they fell silent: calling again by another trunk")
             case "turn":
                 self._turn(facts)
+            case "not_placed":
+                pass  # its sentence is the command's last word
             case _:
                 self.show.line("call", _words(event, facts))
         if event == "ended":
