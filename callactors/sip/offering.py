@@ -14,6 +14,8 @@ import attrs
 
 from callactors.sip.acknowledging import TIMER_EXPIRED, Acknowledging
 from callactors.sip.address import Hop
+from callactors.sip.client_invite import ClientInvite
+from callactors.sip.client_other import ClientOther
 from callactors.sip.core import Core
 from callactors.sip.deadlines import Action
 from callactors.sip.dialog import Dialog
@@ -24,6 +26,7 @@ from callactors.sip.reason import reason_headers
 from callactors.sip.usage import Terms
 
 GLARE_TRIES = 8
+PATIENCE = 60.0  # seconds for a re-INVITE, from its last provisional response
 REFRESH_AGAIN = (2.0, 6.0)  # seconds after a refresh that was refused
 NO_SUCH_METHOD = (405, 501)
 
@@ -107,6 +110,8 @@ class Offering(Acknowledging):
         def got(response: Response, now: float) -> None:
             nonlocal answered
             first, answered = not answered, response.status >= 200 or answered
+            if response.status < 200 and isinstance(machine, ClientInvite):
+                machine.give_up_at(now + PATIENCE)
             if 200 <= response.status < 300:
                 self._offer_taken(offer, request, response, first)
             if response.status >= 200 and first:
@@ -115,8 +120,12 @@ class Offering(Acknowledging):
         def silent(now: float) -> None:
             self._offer_over(offer, 408, None, now, over)
 
-        send = self.core.request_invite if offer.method == "INVITE" else self.core.request_other
-        self.keep(send(request, to, self.trunk, now, got, silent))
+        machine: ClientInvite | ClientOther
+        if offer.method == "UPDATE":
+            machine = self.core.request_other(request, to, self.trunk, now, got, silent)
+        else:
+            machine = self.core.request_invite(request, to, self.trunk, now, got, silent)
+        self.keep(machine)
 
     def _offer_taken(self, offer: Offer, request: Request, response: Response, first: bool) -> None:
         """A 2xx, maybe once more: it has its ACK, unless it offers."""

@@ -18,7 +18,7 @@ from callactors.sip.dialog import Dialog, DialogFacts
 from callactors.sip.events import Event, Gone, HungUp, Notified
 from callactors.sip.headers import Headers, cseq, tokens
 from callactors.sip.login import ANSWERS, Login
-from callactors.sip.message import Request, Response
+from callactors.sip.message import Request, Response, to_bytes
 from callactors.sip.policy import Policy
 from callactors.sip.screening import supported
 from callactors.sip.timers import T4
@@ -183,10 +183,11 @@ class Usage:
         """A request in the dialog; `done(status, response, now)` is called once, with 408 and None when nobody answers.
 
         It waits its turn, except BYE and what goes to another dialog. `numbered` hears its CSeq, and the next when a
-        challenge is answered on the way.
+        challenge is answered on the way. Raises UnsafeText now, not when its turn comes.
         """
         tried: dict[str, int] = {}
         headers = list(headers)
+        to_bytes(Request(method, self.dialog.remote_target, Headers(tuple(headers))))
 
         def start(now: float, over: Action) -> None:
             request = self.build(method, headers, body, dialog)

@@ -138,11 +138,69 @@ def test_info_goes_both_ways() -> None:
     assert script.told(HungUp) == []
 
 
-def test_info_that_would_break_its_line_is_not_sent() -> None:
+def test_what_would_break_its_line_is_refused_at_once_even_when_it_would_have_to_wait() -> None:
     script = Script()
     session, _ = up(script)
     with pytest.raises(UnsafeText):
         script.endpoint.info(session, "a/b\r\nX: y", b"", now=0.0)
+    script.endpoint.info(session, "a/b", b"first", now=0.0)
+    with pytest.raises(UnsafeText):
+        script.endpoint.refer(session, "sip:x@y\n", now=0.0)
+    (sent,) = script.collect()
+    assert (sent.body, script.send(response(first([sent], "INFO"), 200))) == (b"first", [])
+
+
+def test_verbs_of_a_call_that_is_over_do_nothing() -> None:
+    script = Script()
+    session, _ = up(script)
+    script.endpoint.finish(session, now=0.0)
+    script.collect()
+    script.endpoint.update(session, b"x", now=0.0)
+    script.endpoint.answer_offer(session, b"x", now=0.0)
+    script.endpoint.info(session, "a/b", b"x", now=0.0)
+    assert script.collect() == []
+
+
+def test_an_offer_that_waits_for_its_turn_dies_with_the_call() -> None:
+    script = Script()
+    session, _ = up(script)
+    script.endpoint.info(session, "a/b", b"first", now=0.0)
+    script.endpoint.reinvite(session, b"hold", now=0.0)
+    script.collect()
+    script.endpoint.finish(session, now=0.0)
+    assert set(methods(script.collect() + script.wait(40.0))) == {"INFO", "BYE"}
+    assert script.endpoint.entries() == 0
+
+
+def test_an_update_that_is_no_method_there_becomes_a_reinvite_with_its_offer() -> None:
+    script = Script()
+    script.send(request("INVITE", headers=["Allow: UPDATE"], body=SDP))
+    session = script.told(Invited)[0].session
+    script.endpoint.answer(session, SDP, now=0.0)
+    script.collect()
+    script.send(request("ACK", branch="z9hG4bKack", to_tag=tag_given(script)))
+    script.endpoint.update(session, b"moved", now=0.0)
+    assert first(script.send(response(first(script.collect(), "UPDATE"), 501)), "INVITE").body == b"moved"
+
+
+def test_a_reinvite_that_is_only_ever_tried_is_given_up_and_the_next_goes() -> None:
+    script = Script()
+    session, _ = up(script)
+    script.endpoint.reinvite(session, b"hold", now=0.0)
+    script.endpoint.reinvite(session, b"resume", now=0.0)
+    script.send(response(first(script.collect(), "INVITE"), 100))
+    assert script.wait(59.9) == []
+    assert first(script.wait(0.2), "INVITE").body == b"resume"
+    assert script.told(Reanswered) == [Reanswered(session, 408, b"")]
+
+
+def test_a_description_nobody_can_answer_early_is_not_sent() -> None:
+    script = Script()
+    script.send(request("INVITE"))
+    session = script.told(Invited)[0].session
+    script.endpoint.ring(session, 183, b"our offer", now=0.0)
+    (ring,) = script.collect()
+    assert (header(ring, "RSeq"), ring.body) == (None, b"")
 
 
 def test_a_delayed_offer_in_a_reinvite_is_ours_and_its_answer_comes_in_the_ack() -> None:
