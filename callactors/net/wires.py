@@ -188,6 +188,7 @@ class Wires:
         """Serve a connection somebody has opened, unless there are too many of its kind."""
         try:
             host, port = stream.socket.getpeername()[:2]
+            _limit_silence(stream)
         except OSError:  # gone before it came
             await trio.aclose_forcefully(stream)
             return

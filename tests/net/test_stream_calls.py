@@ -15,7 +15,8 @@ import trio
 
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.net.udp import UdpSocket, Wire
-from callactors.sip.address import Hop, Transport
+from callactors.net.wires import Listener, Wires
+from callactors.sip.address import Address, Hop, Transport
 from callactors.sip.events import Acked, Answered, Event, Failed, HungUp, Invited, Progressed
 from callactors.sip.headers import name_addr
 from callactors.sip.message import Response, parse
@@ -25,7 +26,7 @@ from callactors.testing.stream_wire import stream_wire
 
 ME = name_addr("<sip:alice@127.0.0.1>")
 E = TypeVar("E", bound=Event)
-CARRIERS = ("127.0.0.1", "127.0.0.10")
+CARRIERS = ("127.0.0.1", "127.0.0.10", "::1")
 
 
 class Phone:
@@ -97,6 +98,19 @@ async def test_a_call_goes_by_the_transport_that_was_asked_for_from_first_to_las
         contact = f"<sip:callactors@{desk.sip.address};transport={transport}>"
         assert any(contact in data.decode() for data, _ in desk.sent)
         assert {peer.transport for _, peer in caller.sent + desk.sent} == {transport}
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_call_over_ipv6_names_its_addresses_in_brackets(transport: Transport) -> None:
+    one, other = (Wires([Listener(transport, Address("::1", 0))]) for _ in range(2))
+    async with phones(one, other) as (caller, desk):
+        session = caller.dial(Hop(*desk.sip.address, transport))
+        desk.sip.answer((await desk.hear(Invited)).session, b"answer")
+        await caller.hear(Answered)
+        await desk.hear(Acked)
+        caller.sip.finish(session)
+        await desk.hear(HungUp)
+        assert all(f"[::1]:{caller.sip.address.port}".encode() in data for data, _ in caller.sent)
 
 
 # -- a carrier whose connection goes away ------------------------------------------------------------------------
