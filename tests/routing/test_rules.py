@@ -105,3 +105,12 @@ def test_what_is_no_span_of_a_day_is_refused(text: str) -> None:
 def test_every_minute_is_in_a_window_or_in_the_one_that_follows_it(opens: int, closes: int, minute: int) -> None:
     if opens != closes:
         assert Window(opens, closes).holds(minute) != Window(closes, opens).holds(minute)
+
+
+def test_what_nobody_can_read_as_a_number_has_no_time_zone() -> None:
+    assert zones_of("+") == ()
+
+
+def test_a_window_is_shown_as_it_is_written() -> None:
+    assert str(read_window("08:00-21:30")) == "08:00-21:30"
+    assert read_window("22:00-06:00").holds(23 * 60)
