@@ -79,7 +79,7 @@ def caller_of(headers: Headers, trunk: Trunk) -> str:
     """The caller's number or name, from the first header that shows one."""
     if trunk.privacy and _asks_for_privacy(headers):
         return ""
-    asserted = (part for value in headers.all("P-Asserted-Identity") for part in split_commas(value)[:2])
+    asserted = [part for value in headers.all("P-Asserted-Identity") for part in _two(value)]
     shown = [_user(text) for text in (*asserted, headers.get("From") or "")]
     return next((user for user in shown if user and user.lower() != "anonymous"), "")
 
@@ -99,6 +99,14 @@ def dialled_of(uri: Uri) -> str:
 def _asks_for_privacy(headers: Headers) -> bool:
     words = {word.strip().lower() for value in headers.all("Privacy") for word in value.split(";")}
     return bool(words & _PRIVATE)
+
+
+def _two(value: str) -> tuple[str, ...]:
+    """A SIP and a telephone URI, at most (RFC 3325 section 9.1)."""
+    try:
+        return split_commas(value)[:2]
+    except MalformedMessage:
+        return ()
 
 
 def _user(text: str) -> str:

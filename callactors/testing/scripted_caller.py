@@ -246,8 +246,15 @@ class ScriptedCaller:
 
     # -- doing ---------------------------------------------------------------------------------------------------
 
-    def dial(self, called: str = "100", *, body: bytes | None = None, codecs: tuple[str, ...] = ("pcmu",)) -> int:
-        """INVITE; `body` is sent instead of a sensible offer."""
+    def dial(
+        self,
+        called: str = "100",
+        *,
+        body: bytes | None = None,
+        codecs: tuple[str, ...] = ("pcmu",),
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> int:
+        """INVITE; `body` is sent instead of a sensible offer, `headers` beside the usual ones."""
         self.offered = self.offer(codecs)
         self.session = self.endpoint.invite(
             SipUri("sip", called, None, self.to.host, self.to.port),
@@ -255,6 +262,7 @@ class ScriptedCaller:
             trunk="house",
             caller=name_addr(f"<sip:+15550142@{self.endpoint.address.host}>"),
             body=bytes(self.offered) if body is None else body,
+            headers=headers,
         )
         self.endpoint.subscribe(self.session, self.told)
         return self.session

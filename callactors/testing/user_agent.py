@@ -24,6 +24,7 @@ from callactors.sip import events as sip
 from callactors.sip.address import Hop, Transport
 from callactors.sip.headers import NameAddr
 from callactors.sip.message import parse as parse_message
+from callactors.sip.multipart import SDP, part_of
 from callactors.sip.policy import Policy
 from callactors.sip.transfer import sipfrag
 from callactors.sip.uri import SipUri, parse_uri
@@ -165,7 +166,7 @@ class UserAgent:
         return await self._rung.receive()
 
     def _invited(self, invite: sip.Invited) -> None:
-        body = invite.request.body
+        body = part_of(SDP, invite.request.headers.get("Content-Type") or SDP, invite.request.body)
         try:
             offer = parse(body) if body else None
         except MalformedDescription:
@@ -251,12 +252,14 @@ async def user_agent(
     policy: Policy | None = None,
     wire: Wire | None = None,
     transport: Transport = "udp",
+    media_host: str | None = None,
 ) -> AsyncIterator[UserAgent]:
     """A phone on a free port of `host`, or on a wire, for as long as the block lasts."""
     async with trio.open_nursery() as nursery:
         agent = UserAgent(
-            host, name=name, manners=manners, codecs=codecs, policy=policy, wire=wire, transport=transport
-        )
+            host, name=name, manners=manners, codecs=codecs, policy=policy, wire=wire, transport=transport,
+            media_host=media_host,
+        )  # fmt: skip
         yield await nursery.start(agent.run)
         nursery.cancel_scope.cancel()
 
