@@ -14,9 +14,6 @@ from typing import Literal
 import attrs
 import trio
 
-from callactors.actors.exchange import Exchange
-from callactors.actors.info_digits import RELAY, info_body, info_digit
-from callactors.actors.leg_audio import agent_heard, caller_audio, media_message
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import (
     AgentHeard,
@@ -29,9 +26,12 @@ from callactors.actors.messages import (
     Message,
     TransferEnded,
 )
-from callactors.actors.negotiation import REFUSED, Negotiation
-from callactors.actors.placing import Placing
-from callactors.actors.referring import Outcome, Referring, asked_to_dial
+from callactors.actors.parts.exchange import Exchange
+from callactors.actors.parts.info_digits import RELAY, info_body, info_digit
+from callactors.actors.parts.leg_audio import agent_heard, caller_audio, media_message
+from callactors.actors.parts.negotiation import REFUSED, Negotiation, wants_ipv6
+from callactors.actors.parts.placing import Placing
+from callactors.actors.parts.referring import Outcome, Referring, asked_to_dial
 from callactors.audio.format import AudioFormat
 from callactors.audio.ringing import ringing
 from callactors.errors import UnsafeText
@@ -85,7 +85,8 @@ class SipLeg:
         Without an offer ours goes into the 200. Raises PortsExhausted, MalformedDescription, NoCommonFormat, and
         leaves nothing open then.
         """
-        self._open(self.session)
+        there = self.endpoint.facts(self.session).remote_address
+        self._open(self.session, wants_ipv6(offer) if offer else there.startswith("["))
         try:
             if offer:
                 self.exchange.sdp.agreement = self.exchange.sdp.answer(offer)
@@ -117,12 +118,12 @@ class SipLeg:
             number, UNPLACED, trunk, endpoint, plane, advertise, events, audio, tape,
             listen_early=listen_early, placing=Placing(way),
         )  # fmt: skip
-        leg._open(int(trio.current_time() * 1000))
+        leg._open(int(trio.current_time() * 1000), ":" in way.hop.host)
         leg.exchange.sdp.plain = way.plainer
         return leg
 
-    def _open(self, name: int) -> None:
-        self.stream = self.plane.open(self.sounded)
+    def _open(self, name: int, ipv6: bool) -> None:
+        self.stream = self.plane.open(self.sounded, ipv6=ipv6)
         sdp = Negotiation(name, self.stream.address, self.trunk, self.plane, self.advertise)
         self.exchange = Exchange(self.number, self.session, self.trunk, self.endpoint, self.stream, sdp)
 

@@ -160,8 +160,14 @@ class _Calls:
         listen, dice = config.listen, random.SystemRandom()
         self.capture = CaptureFile(Path(config.data_dir) / "sip.log", ledger.wall)
         timers = config.timers
+        hosts = [listener.address.host for listener in listen.sip]
         self.plane = MediaPlane(
-            listen.udp.host, listen.rtp, dice, first_rtp=timers.first_rtp, rtp_silence=timers.rtp_silence
+            hosts[0],
+            listen.rtp,
+            dice,
+            first_rtp=timers.first_rtp,
+            rtp_silence=timers.rtp_silence,
+            other=next((host for host in hosts if (":" in host) != (":" in hosts[0])), None),
         )
         self.vouching = Vouching(load_rules(config), self._wall, self._is_for_help, self._admit)
         self.endpoint = self._listen(dice)

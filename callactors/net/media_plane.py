@@ -43,14 +43,24 @@ class PlaneStatistics:
 
 
 class MediaPlane:
-    """All RTP of a process. `first_rtp` and `rtp_silence`: seconds without RTP after which a stream WentSilent."""
+    """All RTP of a process. `first_rtp` and `rtp_silence`: seconds without RTP after which a stream WentSilent.
+
+    `other` is an address of the family (IPv4, IPv6) that `host` is not of, where there is one.
+    """
 
     def __init__(
-        self, host: str, ports: range, random: Random, *, first_rtp: float = 5.0, rtp_silence: float = 30.0
+        self,
+        host: str,
+        ports: range,
+        random: Random,
+        *,
+        first_rtp: float = 5.0,
+        rtp_silence: float = 30.0,
+        other: str | None = None,
     ) -> None:
         self.first_rtp, self.rtp_silence = first_rtp, rtp_silence
         self._random = random
-        self._ports = Ports(host, ports, random)
+        self._ports = [Ports(name, ports, random) for name in (host, other) if name is not None]
         self._selector = selectors.DefaultSelector()
         self._groups: list[list[MediaStream]] = [[] for _ in range(GROUPS)]
         self._open = self._ticks = self._late_ticks = self._skipped = 0
@@ -75,12 +85,13 @@ class MediaPlane:
                 stream.close()
             self._selector.close()
 
-    def open(self, deliver: Callable[[MediaEvent], None]) -> MediaStream:
+    def open(self, deliver: Callable[[MediaEvent], None], *, ipv6: bool | None = None) -> MediaStream:
         """A stream with a port pair of its own; its facts go to `deliver`, called synchronously from the clock.
 
-        Raises PortsExhausted.
+        `ipv6` asks for a family; where we have no address of it, it is `host`'s. Raises PortsExhausted.
         """
-        pair = self._ports.take()
+        ports = next((ports for ports in self._ports if (":" in ports.host) == ipv6), self._ports[0])
+        pair = ports.take()
         group = min(self._groups, key=len)
         stream = MediaStream(
             pair,
@@ -100,12 +111,12 @@ class MediaPlane:
     def listens_at(self, address: Address) -> bool:
         """Whether an open stream of ours has this port, for RTP or RTCP, at the address we are bound to."""
         ports = {stream.address.port for group in self._groups for stream in group}
-        return address.host == self._ports.host and address.port & ~1 in ports
+        return any(address.host == own.host for own in self._ports) and address.port & ~1 in ports
 
     def statistics(self) -> PlaneStatistics:
         return PlaneStatistics(
             self._open,
-            len(self._ports),
+            sum(len(ports) for ports in self._ports),
             self._ticks,
             self._late_ticks,
             self._skipped,
@@ -142,5 +153,5 @@ class MediaPlane:
                 group.remove(stream)
         self._selector.unregister(stream.pair.rtp)
         self._selector.unregister(stream.pair.rtcp)
-        self._ports.give_back(stream.pair)
+        next(ports for ports in self._ports if ports.host == stream.pair.address.host).give_back(stream.pair)
         self._open -= 1

@@ -34,8 +34,8 @@ from callactors.sip.uri import SipUri
 from callactors.testing.waiting import until
 
 HOST = "127.0.0.40"
-LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
-TRUNK = Trunk("carrier", (LOOPBACK,), (LOOPBACK,))
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+TRUNK = Trunk("carrier", LOOPBACK, LOOPBACK)
 
 M = TypeVar("M", bound=Message)
 
@@ -140,11 +140,17 @@ class Bench:
 
 @asynccontextmanager
 async def leg_bench(
-    *, trunk: Trunk = TRUNK, policy: Policy | None = None, first_rtp: float = 5.0, rtp_silence: float = 30.0
+    *,
+    trunk: Trunk = TRUNK,
+    policy: Policy | None = None,
+    first_rtp: float = 5.0,
+    rtp_silence: float = 30.0,
+    other: str | None = None,
 ) -> AsyncIterator[Bench]:
-    """A bench at HOST for as long as the block lasts; its legs are hung up with it."""
+    """A bench at HOST, its media at `other` too, for as long as the block lasts; its legs are hung up with it."""
     random, spoken = Random(5), policy or Policy()
-    plane = MediaPlane(HOST, range(27_000, 27_200), random, first_rtp=first_rtp, rtp_silence=rtp_silence)
+    ports = range(27_000, 27_200)
+    plane = MediaPlane(HOST, ports, random, first_rtp=first_rtp, rtp_silence=rtp_silence, other=other)
     endpoint = SipEndpoint(
         HOST, 0, node="bench", trunk_of=lambda hop: trunk.name, on_invite=lambda invite: bench.invited(invite),
         random=random, policy_of=lambda name: spoken,

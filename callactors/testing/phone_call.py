@@ -16,7 +16,7 @@ from callactors.net.sip_endpoint import SipEndpoint
 from callactors.sdp.description import Description, parse
 from callactors.sdp.offer import Direction, accept_answer, answer, make_offer
 from callactors.sip import events as sip
-from callactors.testing.manners import Manners
+from callactors.testing.manners import Manners, Notify
 from callactors.testing.rtp_line import RtpLine
 
 UNUSABLE = (MalformedDescription, NoCommonFormat)
@@ -29,6 +29,8 @@ class Agent(Protocol):
     endpoint: SipEndpoint
     codecs: tuple[str, ...]
     manners: Manners
+
+    def notifies(self) -> list[Notify]: ...
 
     def spawn(self, work: Callable[..., object], *args: object) -> None: ...
 

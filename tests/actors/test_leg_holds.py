@@ -21,7 +21,7 @@ from callactors.sip.policy import Policy
 from callactors.testing import ears
 from callactors.testing.leg_bench import TRUNK, Bench, Side, leg_bench
 from callactors.testing.manners import Manners
-from callactors.testing.user_agent import PhoneCall, UserAgent, user_agent
+from callactors.testing.user_agent import NotAnswered, PhoneCall, UserAgent, user_agent
 from callactors.testing.waiting import until
 
 PHONE = "127.0.0.41"
@@ -311,3 +311,21 @@ async def test_a_caller_who_describes_anew_before_the_answer_is_heard_by_it(auto
         await trio.sleep(1)
         assert ears.hears(up.side.samples(), 400)
     assert answered.codec == "pcma"
+
+
+async def test_a_call_whose_media_is_on_ipv6_is_answered_from_there(autojump_clock: object) -> None:
+    async with leg_bench(other="::1") as bench, user_agent(PHONE, media_host="::1") as agent:
+        call = agent.place(bench.uri)
+        side = await bench.next_call()
+        await side.leg.answer()
+        await call.answered.wait()
+        call.line.say(sine(400, 500))
+        await trio.sleep(1)
+        assert side.leg.stream.address.host == "::1"
+        assert ears.hears(side.samples(), 400)
+
+
+async def test_media_on_ipv6_is_488_where_we_have_none(autojump_clock: object) -> None:
+    async with leg_bench() as bench, user_agent(PHONE, media_host="::1") as agent:
+        with pytest.raises(NotAnswered, match="488"):
+            await agent.dial(bench.uri)

@@ -8,7 +8,7 @@ import attrs
 import pytest
 import trio
 
-from callactors.actors.referring import outcome_of
+from callactors.actors.parts.referring import outcome_of
 from callactors.routing.cause import Cause
 from callactors.sip import events as sip
 from callactors.testing.scripted_caller import ScriptedCaller

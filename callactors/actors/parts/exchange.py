@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from callactors.actors.messages import HeldByPeer
-from callactors.actors.negotiation import REFUSED, Negotiation
+from callactors.actors.parts.negotiation import REFUSED, Negotiation
 from callactors.audio.format import AudioFormat
 from callactors.audio.melody import melody
 from callactors.net.media_plane import MediaStream

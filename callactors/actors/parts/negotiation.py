@@ -41,7 +41,7 @@ class Negotiation:
 
     @property
     def host(self) -> str:
-        return self.advertise or self.media.host
+        return self.advertise if self.advertise and _same_family(self.advertise, self.media.host) else self.media.host
 
     @property
     def waits(self) -> bool:
@@ -126,9 +126,22 @@ class Negotiation:
         """Refuse to send to ourselves, or to what only this machine can reach: whoever asks for that is no carrier."""
         for remote in (agreement.remote, agreement.remote_rtcp):
             ours = remote._replace(host=self.media.host) if remote.host == self.advertise else remote
+            if not _same_family(remote.host, self.media.host):
+                raise NoCommonFormat(f"media at {remote} cannot be reached from {self.media.host}")
             if not self.trunk.may_name_for_media(remote.host) or self.plane.listens_at(ours):
                 raise MalformedDescription(f"{self.trunk.name} has no media at {remote}")
         return agreement
+
+
+def wants_ipv6(offer: bytes) -> bool:
+    """Whether an offer's media is at an IPv6 address. Raises MalformedDescription."""
+    description = parse(offer)
+    host = next((media.host for media in description.media if media.host), description.host)
+    return host is not None and ":" in host
+
+
+def _same_family(one: str, other: str) -> bool:
+    return (":" in one) == (":" in other)
 
 
 REFUSED = (MalformedDescription, NoCommonFormat)  # what makes a description unusable: 488
