@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.support import Exchange, Program
+from tests.interop.support import Exchange, Program, patient
 
 HOUSE = """\
 version: 1
@@ -59,12 +59,7 @@ def exchange(tmp_path: Path, phrases: Path) -> Exchange:
 def house(tmp_path_factory: pytest.TempPathFactory, phrases: Path) -> Iterator[Program]:
     """One exchange for many callers: the number +13125550100, a pool of four addresses, no impatience."""
     folder = tmp_path_factory.mktemp("exchange")
-    (folder / "agents").mkdir()
-    (folder / "scenarios").mkdir()
-    shipped = Path(__file__).parents[2] / "scenarios" / "salon.yaml"
-    patient = shipped.read_text().replace(", silence: [8, 8, handoff]", "")
-    (folder / "scenarios" / "salon.yaml").write_text(patient)
-    with Exchange(folder, phrases).run("--agents", str(folder / "agents"), config=HOUSE) as program:
+    with Exchange(folder, phrases).run(*patient(folder), config=HOUSE) as program:
         yield program
 
 

@@ -203,6 +203,15 @@ def _first_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline() if readable else ""
 
 
+def patient(folder: Path) -> tuple[str, str]:
+    """Options of `run` for a salon that waits for silent callers as long as they like."""
+    (folder / "agents").mkdir()
+    (folder / "scenarios").mkdir()
+    shipped = (ROOT / "scenarios" / "salon.yaml").read_text()
+    (folder / "scenarios" / "salon.yaml").write_text(shipped.replace(", silence: [8, 8, handoff]", ""))
+    return "--agents", str(folder / "agents")
+
+
 # -- SIPp ------------------------------------------------------------------------------------------------------------
 
 
