@@ -18,12 +18,16 @@ from callactors.sip.events import (
     Answered,
     Event,
     HungUp,
+    InfoReceived,
     Invited,
     Notified,
+    Pracked,
     Reanswered,
     ReferAnswered,
     ReferReceived,
     Reoffered,
+    Replied,
+    Trying,
 )
 from callactors.sip.headers import name_addr
 from callactors.sip.uri import SipUri
@@ -161,10 +165,56 @@ async def test_events_before_a_subscription_wait_for_it(phones: tuple[Phone, Pho
     assert await caller.hear(Answered) == Answered(session, b"late")
 
 
+async def test_early_media_update_info_and_questions_go_over_the_wire(phones: tuple[Phone, Phone]) -> None:
+    caller, desk = phones
+    session = caller.dial(desk)
+    number = (await desk.hear(Invited)).session
+    desk.sip.ring(number, 183, b"early", reliable=True)
+    await desk.hear(Pracked)
+    caller.sip.update(session, b"moved before the answer")
+    offer = await desk.hear(Reoffered)
+    assert isinstance(offer, Reoffered)
+    assert (offer.method, offer.body) == ("UPDATE", b"moved before the answer")
+    desk.sip.respond(number, offer.request_id, 200, b"fine")
+    assert await caller.hear(Reanswered) == Reanswered(session, 200, b"fine")
+    desk.sip.answer(number, b"early")
+    await desk.hear(Acked)
+    assert desk.sip.dialog(number).call_id == caller.sip.dialog(session).call_id
+    caller.sip.info(session, "application/dtmf", b"5")
+    told = await desk.hear(InfoReceived)
+    assert isinstance(told, InfoReceived)
+    assert told.body == b"5"
+
+
+async def test_an_offer_in_the_answer_is_answered_in_the_ack(phones: tuple[Phone, Phone]) -> None:
+    caller, desk = phones
+    target = SipUri("sip", "desk", None, *desk.sip.address)
+    session = caller.sip.invite(target, to=Hop(*desk.sip.address), trunk="loopback", caller=ME, body=b"")
+    caller.sip.subscribe(session, caller.told_in.send_nowait)
+    desk.sip.answer((await desk.hear(Invited)).session, b"your offer")
+    assert await caller.hear(Answered) == Answered(session, b"your offer", offers=True)
+    caller.sip.answer_offer(session, b"my answer")
+    acked = await desk.hear(Acked)
+    assert isinstance(acked, Acked)
+    assert acked.body == b"my answer"
+
+
+async def test_a_question_outside_any_call_has_its_answer(phones: tuple[Phone, Phone]) -> None:
+    caller, desk = phones
+    hop = Hop(*desk.sip.address)
+    asked = caller.sip.ask("OPTIONS", SipUri("sip", None, None, *desk.sip.address), to=hop, trunk="loopback", caller=ME)
+    caller.sip.subscribe(asked, caller.told_in.send_nowait)
+    reply = await caller.hear(Replied)
+    assert isinstance(reply, Replied)
+    assert (reply.status, "INVITE" in (reply.headers.get("Allow") or "")) == (200, True)
+    assert str(caller.sip.address) in caller.sip.contact(hop)
+
+
 async def test_a_subscriber_that_is_gone_costs_one_count_and_no_other_call(phones: tuple[Phone, Phone]) -> None:
     caller, desk = phones
     session = caller.dial(desk)
     invited = await desk.hear(Invited)
+    await caller.hear(Trying)
     gone, _ = trio.open_memory_channel[Event](1)
     gone.close()
     caller.sip.subscribe(session, gone.send_nowait)
