@@ -25,6 +25,7 @@ from callactors.sip.nonce import Nonces
 from callactors.sip.watch import Rate, Watch
 
 RETRY_AFTER = ("Retry-After", "5")  # seconds, with a 503
+RECOUNT = 0.05  # seconds
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -115,6 +116,7 @@ class Gate:
         self._strangers = Watch(limits.stranger, **rules)  # type: ignore[arg-type]  # one row of rules for three tables
         self._listed = Watch(limits.trunk, **rules)  # type: ignore[arg-type]  # as above
         self._suspects = Watch(limits.suspect, **rules)  # type: ignore[arg-type]  # as above
+        self._full_until = float("-inf")
         self.counters: Counter[str] = Counter()
 
     def hears(self, source: Hop, now: float) -> bool:
@@ -129,11 +131,17 @@ class Gate:
             return False
         return True
 
-    def ask(self, request: Request, source: Hop, trunk: str | None, now: float, *, half_open: int = 0) -> Verdict:
-        """What to do with a new request of `trunk`, or of a stranger who was heard. `half_open` as in Limits."""
+    def ask(
+        self, request: Request, source: Hop, trunk: str | None, now: float, *, half_open: Callable[[], int] = lambda: 0
+    ) -> Verdict:
+        """What to do with a new request of `trunk`, or of a stranger who was heard. `half_open` as in Limits.
+
+        It is asked only of who would pass, and no more for RECOUNT seconds once there are too many: a flood of INVITEs
+        must not buy a count of everything each.
+        """
         verdict = self._stranger(request, source, now) if trunk is None else self._known(request, source, trunk, now)
-        full = request.method == "INVITE" and half_open >= self.limits.half_open
-        if full and isinstance(verdict, Pass) and not self._urgent(request, verdict.trunk):
+        passes = verdict.trunk if isinstance(verdict, Pass) and request.method == "INVITE" else None
+        if passes is not None and self._full(half_open, now) and not self._urgent(request, passes):
             verdict = Refuse(503, "half_open", (RETRY_AFTER,))
         if isinstance(verdict, Drop | Refuse):
             self.counters[verdict.why] += 1
@@ -142,6 +150,11 @@ class Gate:
     def sources(self) -> int:
         """Hosts remembered; bounded."""
         return len(self._strangers) + len(self._listed) + len(self._suspects)
+
+    def _full(self, half_open: Callable[[], int], now: float) -> bool:
+        if now >= self._full_until and half_open() >= self.limits.half_open:
+            self._full_until = now + RECOUNT
+        return now < self._full_until
 
     def _known(self, request: Request, source: Hop, trunk: str, now: float) -> Verdict:
         if not self._listed.take(source.host, now) and not self._urgent(request, trunk):

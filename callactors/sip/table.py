@@ -36,7 +36,6 @@ class Table:
     def __len__(self) -> int:
         return len(self.sessions) + len(self.asking)
 
-    @property
     def half_open(self) -> int:
         """Received INVITEs without a final response, or without the ACK of one."""
         return sum(session.half_open for session in self.invites.values())

@@ -83,6 +83,7 @@ def test_calls_that_wait_for_an_answer_or_an_ack_are_counted_against_the_cap() -
     script.collect()
     again = request("INVITE", branch="z9hG4bKx", call_id="cx", body=SDP)
     assert statuses(script.send(again)) == [503]
+    script.now = 0.1
     script.send(request("ACK", branch="z9hG4bKa", call_id="c0", to_tag=tag_given_to(script, "c0")))
     assert statuses(script.send(again)) == [100]
 

@@ -191,15 +191,19 @@ def test_strangers_leave_no_more_than_a_bounded_table_behind() -> None:
 
 def test_calls_that_nobody_acknowledges_are_capped() -> None:
     gate = gate_of()
-    assert gate.ask(invite(), PEER, "carrier", 0.0, half_open=999) == Pass("carrier")
-    assert gate.ask(invite(), PEER, "carrier", 0.0, half_open=1000) == Refuse(503, "half_open", (("Retry-After", "5"),))
+    assert gate.ask(invite(), PEER, "carrier", 0.0, half_open=lambda: 999) == Pass("carrier")
+    assert gate.ask(invite(), PEER, "carrier", 0.0, half_open=lambda: 1000) == Refuse(
+        503, "half_open", (("Retry-After", "5"),)
+    )
 
 
 def test_an_emergency_call_passes_the_caps_and_the_rate() -> None:
     limits = Limits(trunk=Rate(0.0, 0.0), half_open=0)
     gate = Gate({}, key=b"k" * 32, random=Random(1), limits=limits, urgent=lambda one, trunk: "911" in str(one.uri))
-    assert gate.ask(invite(uri="sip:911@127.0.0.1"), PEER, "carrier", 0.0, half_open=5) == Pass("carrier")
-    assert gate.ask(invite(), PEER, "carrier", 0.0, half_open=5) == Refuse(503, "limited", (("Retry-After", "5"),))
+    assert gate.ask(invite(uri="sip:911@127.0.0.1"), PEER, "carrier", 0.0, half_open=lambda: 5) == Pass("carrier")
+    assert gate.ask(invite(), PEER, "carrier", 0.0, half_open=lambda: 5) == Refuse(
+        503, "limited", (("Retry-After", "5"),)
+    )
 
 
 def test_headers_that_name_a_trusted_host_open_nothing() -> None:
