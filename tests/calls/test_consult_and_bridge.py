@@ -16,11 +16,13 @@ from callactors.audio.tone import sine
 from callactors.rtp.events import DigitArrived
 from callactors.sip import events as sip
 from callactors.sip.message import Request
+from callactors.testing.calling_out import tones
 from callactors.testing.calls import PITCHES, Facts
 from callactors.testing.manners import Manners
 from callactors.testing.phone_call import PhoneCall
 from callactors.testing.putting_through import PuttingThrough, putting_through
 from callactors.testing.scripted_caller import Ears, answers, notifies
+from callactors.testing.user_agent import user_agent
 from callactors.testing.waiting import until
 
 BUSY = b"SIP/2.0 486 Busy Here\r\n"
@@ -262,3 +264,22 @@ def heard_in(samples: Samples) -> list[str]:
     ears = Ears()
     ears.hear(g711.encode(samples, AudioFormat.PCMU))
     return [tone.name for tone in ears.tones]
+
+
+async def test_who_takes_the_callers_place_talks_with_the_desk(autojump_clock: object, tmp_path: Path) -> None:
+    async with putting_through(tmp_path, "bridged") as through, user_agent("127.0.0.31") as other:
+        desk = await joined(through)
+        caller = through.talk.caller
+        assert caller.session is not None
+        named = caller.endpoint.dialog(caller.session)
+        text = f"{named.call_id};to-tag={named.remote_tag};from-tag={named.local_tag}"
+        taken = other.place(f"sip:100@{caller.to}", replaces=text)
+        await caller.sees(sip.HungUp)
+        speak(desk)
+        await until(lambda: "agent again" in [tone.name for tone in tones(taken)])
+        taken.line.say(sine(PITCHES["caller"], 600))
+        await until_heard(through, desk, "caller")
+        taken.hang_up()
+        await desk.wait_ended()
+        record = await through.talk.house.record()
+    assert (record["cause"], record["outcome"]) == ("transferred", "handed_off")
