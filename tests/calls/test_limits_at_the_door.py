@@ -14,7 +14,7 @@ from callactors.routing.cause import Cause
 from callactors.sip import events as sip
 from callactors.sip.multipart import Location, with_location
 from callactors.stores.ledger_rows import CallClosed, CallOpened
-from callactors.testing.calls import House, Mind, open_house
+from callactors.testing.calls import Facts, House, Mind, open_house
 from callactors.testing.scripted_caller import ScriptedCaller, scripted_caller
 from callactors.testing.scripted_model import Peer
 from callactors.testing.talking import talking
@@ -33,6 +33,17 @@ async def costs(peer: Peer, audio_out: int) -> None:
 def priced(house: House) -> House:
     house.switchboard.purse.prices = {"main": Prices(audio_out=1000)}
     return house
+
+
+async def ended_by(house: House, cause: str) -> Facts:
+    """The record of the call that ended so: ids of one millisecond have no order."""
+    with trio.fail_after(60):
+        while True:
+            await house.ledger.flush()
+            found = [record for record in house.records() if record["cause"] == cause]
+            if found:
+                return found[0]
+            await trio.sleep(0.05)
 
 
 async def refused(caller: ScriptedCaller, called: str = "100") -> int:
@@ -68,7 +79,7 @@ async def test_a_trunks_channels_are_exact(autojump_clock: object, tmp_path: Pat
     ):
         await one.call()
         assert await refused(two) == 503
-        record = await house.record(1)
+        record = await ended_by(house, "trunk_full")
     assert (record["cause"], record["attempts"][0]["reason"]) == ("trunk_full", "trunks.loopback.channels is 1")
 
 
@@ -83,8 +94,8 @@ async def test_more_calls_a_second_than_the_trunk_may_bring_are_503(autojump_clo
         assert await refused(two) == 503
         await trio.sleep(11)
         await two.call()
-        record = await house.record(1)
-    assert record["cause"] == "trunk_rate"
+        record = await ended_by(house, "trunk_rate")
+    assert record["attempts"][0]["sip_code"] == 503
 
 
 async def test_a_caller_who_calls_too_often_hears_that_all_lines_are_busy(
@@ -99,7 +110,7 @@ async def test_a_caller_who_calls_too_often_hears_that_all_lines_are_busy(
         again.dial()
         await again.hears("busy")
         await again.sees(sip.HungUp)
-        record = await house.record(1)
+        record = await ended_by(house, "caller_rate")
     assert (record["cause"], record["ended_by"]) == ("caller_rate", "us")
     assert record["attempts"][0]["sip_code"] == 200
     assert len(house.switchboard.briefs) == 0
@@ -125,8 +136,8 @@ async def test_when_the_days_money_is_spent_the_next_caller_is_told(autojump_clo
         async with scripted_caller(talk.house.endpoint.address, host="127.0.0.31", seed=8) as next_:
             next_.dial()
             await next_.hears("busy")
-            record = await talk.house.record(1)
-    assert record["cause"] == "day_cost"
+            record = await ended_by(talk.house, "day_cost")
+    assert record["ended_by"] == "us"
 
 
 async def test_a_restart_does_not_refill_the_purse(autojump_clock: object, tmp_path: Path) -> None:
