@@ -19,7 +19,8 @@ import trio
 
 from callactors.calls.ways import Locate, Nowhere, WayFinder
 from callactors.config import Config
-from callactors.routing.breaker import Breakers
+from callactors.config.trunk_schema import Probe
+from callactors.routing.breaker import Breakers, Patience
 from callactors.routing.cause import Cause
 from callactors.routing.failover import blames_trunk, elsewhere, verdict
 from callactors.routing.limits import Cap, Limits
@@ -92,7 +93,7 @@ class Dialer:
         trunks = config.trunks.items()
         self.finder = WayFinder(config, resolver, random)
         self.limits = Limits({name: Cap(trunk.channels, trunk.cps) for name, trunk in trunks}, used)
-        self.breakers = Breakers({name: trunk.probe for name, trunk in trunks if trunk.probe}, random)
+        self.breakers = Breakers({name: _patience(trunk.probe) for name, trunk in trunks if trunk.probe}, random)
         self.config, self.resolver, self.dress = config, resolver, dress
 
     async def dial(self, wanted: Wanted, start: Start, ended: Ended) -> Reached | Unreached:
@@ -253,6 +254,10 @@ class _Attempt:
     def _lost(self, leg: PlacedLeg | None, tried: Tried) -> None:
         self.tried.append(tried)
         self.ended(leg, tried)
+
+
+def _patience(probe: Probe) -> Patience:
+    return Patience(probe.fail, probe.of, probe.every)
 
 
 def cause_of(tried: Tried) -> Cause:

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from callactors.config.section import Amount, Positive, Section
-from callactors.config.trunk_schema import Emergency, Hours, Outbound, Route, TrunkSettings
+from callactors.config.trunk_schema import Emergency, Hours, Outbound, TrunkSettings
 from callactors.config.values import Host, Name, Number, PortRange, Seconds, Secret, Uri
 from callactors.routing.number import Number as NumberEntry
+from callactors.routing.route import Route
 from callactors.sip.address import Address
 
 Status = Annotated[int, msgspec.Meta(ge=400, le=699)]

@@ -118,19 +118,6 @@ class TrunkSettings(Section, frozen=True, kw_only=True):
         return bool(self.sources) and all(net.version == 4 and net.subnet_of(LOOPBACK) for net in self.sources)
 
 
-class Try(Section, frozen=True, kw_only=True):
-    trunk: Name
-    weight: Positive = 1
-
-
-class Route(Section, frozen=True, kw_only=True):
-    """`to` is a prefix; the outer list of `tries` is priority, the inner one is shared by weight."""
-
-    to: str
-    tries: tuple[tuple[Try, ...], ...]
-    rate: Amount | None = None  # USD a minute
-
-
 class Emergency(Section, frozen=True, kw_only=True):
     """Where emergency calls go. `numbers` are dialled strings beyond the country's own (a PBX's "9911")."""
 

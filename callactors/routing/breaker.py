@@ -14,7 +14,6 @@ from typing import Literal
 
 import attrs
 
-from callactors.config.trunk_schema import Probe
 from callactors.sip.address import Hop
 
 State = Literal["closed", "open", "half_open"]
@@ -77,12 +76,21 @@ class Breaker:
         self.until = now + self.rest * random.uniform(1 - JITTER, 1 + JITTER)
 
 
+@attrs.frozen
+class Patience:
+    """Down after `fail` of the last `of` failed; asked again after `every` seconds, then ever later."""
+
+    fail: int = 3
+    of: int = 5
+    every: float = 30.0
+
+
 class Breakers:
     """Every address of every trunk that has been asked anything."""
 
-    def __init__(self, probes: Mapping[str, Probe], random: Random) -> None:
-        """`probes` is how patient to be, by trunk; Probe's defaults where it says nothing."""
-        self._probes, self._random = probes, random
+    def __init__(self, patience: Mapping[str, Patience], random: Random) -> None:
+        """`patience` is by trunk; Patience's defaults where it says nothing."""
+        self._patience, self._random = patience, random
         self._known: OrderedDict[tuple[str, str, int, str], Breaker] = OrderedDict()
 
     def allows(self, trunk: str, hop: Hop, now: float) -> bool:
@@ -99,8 +107,8 @@ class Breakers:
     def _of(self, trunk: str, hop: Hop) -> Breaker:
         key = trunk, hop.host, hop.port, hop.transport
         if key not in self._known:
-            probe = self._probes.get(trunk, Probe())
-            self._known[key] = Breaker(probe.fail, probe.of, probe.every)
+            patience = self._patience.get(trunk, Patience())
+            self._known[key] = Breaker(patience.fail, patience.of, patience.every)
         self._known.move_to_end(key)
         while len(self._known) > MOST:
             self._known.popitem(last=False)

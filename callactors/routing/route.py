@@ -7,10 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from random import Random
+from typing import Annotated
 
 import msgspec
 
-from callactors.config.trunk_schema import Route, Try
+
+class Try(msgspec.Struct, frozen=True, kw_only=True):
+    """A trunk of a priority, and how many of its calls it takes beside the others."""
+
+    trunk: str
+    weight: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of `routes`: `to` is a prefix; of `tries` the outer list is priority, the inner one shared by weight."""
+
+    to: str
+    tries: tuple[tuple[Try, ...], ...]
+    rate: Annotated[float, msgspec.Meta(ge=0)] | None = None  # USD a minute
 
 
 class Choice(msgspec.Struct, frozen=True):

@@ -14,9 +14,9 @@ from trio.testing import MockClock
 from callactors.calls.dialer import PROGRESS, SILENT, Dialer, Reached, Unreached
 from callactors.config import Config, load
 from callactors.config.config import replace
-from callactors.config.trunk_schema import Route, Try
 from callactors.config.values import Name
 from callactors.routing.cause import Cause
+from callactors.routing.route import Route, Try
 from callactors.routing.way import Tried, Wanted, Way
 from callactors.sip.address import Hop
 from callactors.sip.locate import is_numeric

@@ -5,9 +5,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callactors.config.trunk_schema import Probe
-from callactors.config.values import Seconds
-from callactors.routing.breaker import JITTER, LONGEST, MOST, Breaker, Breakers
+from callactors.routing.breaker import JITTER, LONGEST, MOST, Breaker, Breakers, Patience
 from callactors.sip.address import Hop
 
 RANDOM = Random(1)
@@ -91,7 +89,7 @@ def test_no_rest_is_longer_than_five_minutes_and_a_success_always_closes(told: l
 
 
 def test_each_address_of_a_trunk_has_a_breaker_of_its_own() -> None:
-    breakers = Breakers({"a": Probe(every=Seconds(10), fail=1, of=1)}, RANDOM)
+    breakers = Breakers({"a": Patience(every=10, fail=1, of=1)}, RANDOM)
     breakers.report("a", HOP, True, 0.0)
     assert breakers.state("a", HOP, 0.0) == "open"
     assert breakers.allows("a", Hop("127.0.0.3", 5060), 0.0)

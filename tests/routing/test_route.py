@@ -3,9 +3,8 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
-from callactors.config.trunk_schema import Route, Try
 from callactors.config.values import Name
-from callactors.routing.route import choices, permitted
+from callactors.routing.route import Route, Try, choices, permitted
 
 
 def route(to: str, *groups: dict[str, int], rate: float | None = None) -> Route:
