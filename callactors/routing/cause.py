@@ -74,6 +74,8 @@ _CODES: dict[Cause, tuple[int, int]] = {
     Cause.DECLINED: (603, 21),
     Cause.REFUSED: (404, 31),
     Cause.UNREACHED: (503, 38),
+    Cause.NOT_PERMITTED: (403, 21),
+    Cause.CALLER_ID: (403, 21),
     Cause.TRUNK_FULL: (503, 34),
     Cause.SESSION_EXPIRED: (408, 102),
     Cause.OUT_OF_HOURS: (403, 21),
