@@ -52,7 +52,7 @@ def _match(config: Config, path: str, line: Number) -> Iterator[ConfigError]:
     trunk = config.trunks.get(line.trunk)
     if line.match == number.ANY:
         if trunk is not None and not trunk.is_loopback:
-            remedy = "name the numbers; * is for trunks whose every `from` lies in 127.0.0.0/8"
+            remedy = "name the numbers; * is for trunks whose every `from` lies in 127.0.0.0/8 or is ::1"
             yield config.marks.error(path, '"*" would answer anything a carrier sends', remedy)
         return
     if trunk is not None and emergency_number(line.match, trunk.country, _extra(config)) is not None:

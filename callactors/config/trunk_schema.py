@@ -17,7 +17,14 @@ from callactors.routing.trunk import Network
 Codec = Literal["pcmu", "pcma", "opus", "g722"]
 Algorithm = Literal["SHA-256", "SHA-512-256", "MD5"]
 Country = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
-LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
+LOOPBACK_4 = ipaddress.IPv4Network("127.0.0.0/8")
+LOOPBACK_6 = ipaddress.IPv6Network("::1/128")
+
+
+def _is_local(network: Network) -> bool:
+    if isinstance(network, ipaddress.IPv4Network):
+        return network.subnet_of(LOOPBACK_4)
+    return network.subnet_of(LOOPBACK_6)
 
 
 class Auth(Section, frozen=True, kw_only=True):
@@ -114,8 +121,8 @@ class TrunkSettings(Section, frozen=True, kw_only=True):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it has a `from`, and every one lies in 127.0.0.0/8: such a trunk is this machine."""
-        return bool(self.sources) and all(net.version == 4 and net.subnet_of(LOOPBACK) for net in self.sources)
+        """Whether it has a `from`, and every one lies in 127.0.0.0/8 or is ::1: such a trunk is this machine."""
+        return bool(self.sources) and all(_is_local(network) for network in self.sources)
 
 
 class Emergency(Section, frozen=True, kw_only=True):

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 
 from callactors.config.config import Config
 from callactors.config.problems import quoted
-from callactors.config.trunk_schema import LOOPBACK, TrunkSettings
+from callactors.config.trunk_schema import LOOPBACK_4, LOOPBACK_6, TrunkSettings
 from callactors.config.values import Seconds
 from callactors.errors import ConfigError, MalformedMessage
 from callactors.routing.e164 import known_country
 from callactors.routing.trunk import Network
 from callactors.sip.uri import SipUri, parse_uri
 
-_LOOPBACK_6 = ipaddress.ip_network("::1/128")
 _SHORTEST = 90  # seconds: Min-SE of RFC 4028 section 5
 
 
@@ -62,9 +60,9 @@ def _media(config: Config, path: str, trunk: TrunkSettings) -> Iterator[ConfigEr
         return
     key, networks = ("from", trunk.sources) if trunk.media_from is None else ("media_from", trunk.media_from)
     for index, network in enumerate(networks):
-        if network.overlaps(LOOPBACK) or network.overlaps(_LOOPBACK_6):
+        if network.overlaps(LOOPBACK_4) or network.overlaps(LOOPBACK_6):
             problem = f"{network} would take media from and send it to this machine"
-            remedy = "loopback media is for trunks whose every `from` lies in 127.0.0.0/8"
+            remedy = "loopback media is for trunks whose every `from` lies in 127.0.0.0/8 or is ::1"
             yield config.marks.error(f"{path}.{key}[{index}]", problem, remedy)
 
 

@@ -39,8 +39,9 @@ def test_a_trunk_of_everybody_is_refused_for_its_media() -> None:
     assert "trunks.acme.from[0]" in problem("{from: [0.0.0.0/0]}")
 
 
-def test_an_ipv6_loopback_does_not_count_as_127() -> None:
-    assert "trunks.acme.from[0]" in problem('{from: ["::1"]}')
+def test_the_ipv6_loopback_is_this_machine_too_and_its_neighbours_are_not() -> None:
+    assert load('{from: ["::1", 127.0.0.1]}', "*").number_for("x", "acme") is not None
+    assert "trunks.acme.from[0]" in problem('{from: ["::/64"]}')
 
 
 def test_listening_everywhere_needs_an_address_to_tell() -> None:
