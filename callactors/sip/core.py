@@ -70,6 +70,7 @@ class Core:
         self.local, self.random, self.user_agent = local, random, user_agent
         self._listeners, self._local_of = {"udp": local, **listeners}, local_of
         self.node = "".join(c if c.isascii() and c.isalnum() else "-" for c in node)  # fit for a token
+        self._mark = f"{COOKIE}-{self.node}-{random.getrandbits(32):08x}-"  # begins every branch of this process
         self.timers = Timers()
         self.counters: Counter[str] = Counter()
         self.outbox: list[Datagram] = []
@@ -86,11 +87,11 @@ class Core:
 
     def branch(self) -> str:
         """A branch no other request of this process or the last one has (section 8.1.1.7)."""
-        return f"{COOKIE}-{self.node}-{next(self._numbers):x}.{self.random.getrandbits(64):016x}"
+        return f"{self._mark}{next(self._numbers):x}.{self.random.getrandbits(64):016x}"
 
     def is_ours(self, branch: str | None) -> bool:
-        """Whether a branch was made by `branch`, by this process or another of the same node."""
-        return branch is not None and branch.startswith(f"{COOKIE}-{self.node}-")
+        """Whether a branch was made by `branch`. Another process of the same node's name is not us."""
+        return branch is not None and branch.startswith(self._mark)
 
     def tag(self) -> str:
         return f"{self.node}-{self.random.getrandbits(64):016x}"

@@ -184,6 +184,7 @@ async def test_an_offer_the_caller_left_to_us_is_settled_by_its_ack(autojump_clo
         )
         leg = next(iter(talk.house.switchboard.calls.values())).line.current
         assert leg is not None
+        assert leg.agreement is not None
         shout(talk.inside("INVITE"), talk.house.endpoint.address)
         await trio.sleep(0.1)
         before = leg.agreement.remote

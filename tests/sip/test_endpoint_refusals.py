@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callactors.sip.address import Hop
-from callactors.sip.core import Core
+from callactors.sip.core import ALLOW, Core
 from callactors.sip.events import Invited
 from callactors.sip.headers import Headers, vias
 from callactors.sip.message import Response, to_bytes
@@ -31,7 +31,7 @@ from callactors.testing.sip_script import (
 )
 
 REFUSALS = {
-    "register": (request("REGISTER"), 405, "Allow", "INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, INFO, UPDATE, REFER, NOTIFY"),
+    "register": (request("REGISTER"), 405, "Allow", ALLOW),
     "message": (request("MESSAGE"), 405, "Allow", None),
     "an unknown method": (request("NEWMETHOD"), 405, "Allow", None),
     "a scheme": (request("OPTIONS", uri="soap.beep://192.0.2.103:3002"), 416, None, None),
