@@ -29,6 +29,7 @@ from callactors.stores.ledger_reader import Facts, open_reader
 SCENARIOS = Path(__file__).parent / "sipp"
 ROOT = Path(__file__).parents[2]  # `-m callactors` is found here, installed or not
 COMMAND = (sys.executable, "-m", "callactors")
+PLACING = (sys.executable, "-m", "tests.interop.placing")
 START = 60.0  # seconds a start may take on a busy machine, phrases not spoken yet
 LOOK = 0.02  # seconds between two looks at a fact
 CARRIER = "127.0.0.10"  # the carrier's pool is 127.0.0.10 to 127.0.0.13
@@ -124,6 +125,12 @@ class Program:
         lists = Path(f"/proc/{self.pid}/task").glob("*/children")
         return sum(len(children.read_text().split()) for children in lists)
 
+    def order(self, *lines: str) -> None:
+        """What placing.py is to place, one call a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.writelines(f"{line}\n" for line in lines)
+        self.process.stdin.flush()
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -142,7 +149,8 @@ class Program:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(10)
-        assert self.process.stdout is not None
+        assert self.process.stdout is not None and self.process.stdin is not None
+        self.process.stdin.close()
         self.process.stdout.close()
 
 
@@ -161,10 +169,17 @@ class Exchange:
     phrases: Path
 
     @contextmanager
-    def run(self, *options: str, config: str = "", sip: str = "127.0.0.1:0", name: str = "house") -> Iterator[Program]:
+    def run(
+        self,
+        *options: str,
+        config: str = "",
+        sip: str = "127.0.0.1:0",
+        name: str = "house",
+        command: Sequence[str] = (*COMMAND, "run"),
+    ) -> Iterator[Program]:
         """`callactors run` with this configuration (the embedded default without one), until the block is left.
 
-        `sip` "" leaves the listeners to the configuration.
+        `sip` "" leaves the listeners to the configuration; `command` PLACING is a house that takes orders too.
         """
         data = self.folder / name
         data.mkdir(exist_ok=True)
@@ -175,8 +190,8 @@ class Exchange:
             (self.folder / f"{name}.yaml").write_text(config)
             given.append(str(self.folder / f"{name}.yaml"))
         given += ["--sip", sip] if sip else []
-        command = [*COMMAND, "run", *given, "--web", "127.0.0.1:0", "--data", str(data), *options]
-        program = self._start(command, data, self.folder / f"{name}.log")
+        whole = [*command, *given, "--web", "127.0.0.1:0", "--data", str(data), *options]
+        program = self._start(whole, data, self.folder / f"{name}.log")
         if (data / "phrases").is_dir():
             shutil.copytree(data / "phrases", self.phrases, dirs_exist_ok=True)
         try:
@@ -186,7 +201,9 @@ class Exchange:
 
     def _start(self, command: Sequence[str], data: Path, log_file: Path) -> Program:
         with log_file.open("a") as log:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT
+            )
         ready = _first_line(process)
         found = re.fullmatch(r"READY sip=(\S+):(\d+) web=(\S+):(\d+)\n", ready)
         if found is None:
