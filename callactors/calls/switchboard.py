@@ -18,6 +18,7 @@ from callactors.calls.announcement import Announcement
 from callactors.calls.call import Call
 from callactors.calls.contain import contain, where
 from callactors.calls.dialer import Dialer
+from callactors.calls.emergency import EmergencyCall
 from callactors.calls.models import ModelLine
 from callactors.calls.money import DAY, Purse
 from callactors.calls.offered import Vouched
@@ -56,7 +57,7 @@ class Switchboard:
     draining: bool = attrs.field(default=False, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _writes: trio.Nursery | None = attrs.field(default=None, init=False)
-    _emptied: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _one_less: trio.Event = attrs.field(factory=trio.Event, init=False)
     purse: Purse = attrs.field(init=False)
     making: Making = attrs.field(init=False)
     _admission: Admission = attrs.field(init=False)
@@ -167,7 +168,7 @@ class Switchboard:
 
     def _close(self, call: Call, ended: CallEnded) -> None:
         del self.calls[call.id]
-        self._note_empty()
+        self._note_end()
         if call.recorder is not None and call.recorder.failed:
             call.record.event("recording_failed", error=call.recorder.failed)
         for leg in call.line.legs:
@@ -196,25 +197,32 @@ class Switchboard:
             await contain("call", brief.run, crashed)
         finally:
             self.briefs.discard(brief)
-            self._note_empty()
+            self._note_end()
             self.tell("ended", call=brief.record.call, cause=brief.cause.value, by=brief.by)
 
-    def _note_empty(self) -> None:
-        if not self.calls and not self.briefs:
-            self._emptied.set()
+    def _note_end(self) -> None:
+        self._one_less.set()
+        self._one_less = trio.Event()
 
     async def drain(self, patience: float) -> None:
-        """Take no new call, let the living ones end for `patience` seconds, then say goodbye and hang up."""
-        self.draining = True
+        """Take no new call, let the living ones end for `patience` seconds, then say goodbye and hang up.
+
+        A call for help is still taken, and waited for as long as any call may last.
+        """
+        self.draining, timers = True, self.config.timers
         await self._wait_empty(patience)
         for call in list(self.calls.values()):
             call.wind_down(Cause.DRAINED, call.conductor.phrases.goodbye)
         await self._wait_empty(FAREWELL)
+        await self._wait_until(lambda: not any(isinstance(b, EmergencyCall) for b in self.briefs), timers.call_max)
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
     async def _wait_empty(self, patience: float) -> None:
-        if self.calls or self.briefs:
-            self._emptied = trio.Event()
-            with trio.move_on_after(patience):
-                await self._emptied.wait()
+        await self._wait_until(lambda: not self.calls and not self.briefs, patience)
+
+    async def _wait_until(self, done: Callable[[], bool], patience: float) -> None:
+        """Until that holds; it is asked whenever a call has ended."""
+        with trio.move_on_after(patience):
+            while not done():
+                await self._one_less.wait()

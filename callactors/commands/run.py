@@ -18,6 +18,7 @@ from callactors import config as configuration
 from callactors.calls.contain import leaves
 from callactors.commands.serving import Serving, raise_descriptor_limit, serving
 from callactors.config import Config, files
+from callactors.config.warnings import warn
 from callactors.errors import CallactorsError, ConfigError
 from callactors.meters.log import configure, log
 from callactors.scenario.library import read, shown
@@ -80,6 +81,8 @@ def start(config: Config, agents: Path | None) -> int:
     """Run until a signal; the exit code."""
     configure()
     raise_descriptor_limit()
+    for doubt in warn(config):
+        log().warning("configuration", doubt=str(doubt))
     problems: list[BaseException] = []
     try:
         trio.run(_serve, config, agents)

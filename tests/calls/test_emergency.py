@@ -125,6 +125,20 @@ async def test_limits_and_a_drain_stand_in_nobodys_way(autojump_clock: object, t
         assert s.house.switchboard.draining
 
 
+async def test_a_drain_waits_for_a_call_for_help_to_end_by_itself(autojump_clock: object, tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        s.caller.dial("911")
+        phone = await ringing(s)
+        phone.pick_up()
+        await s.caller.sees(sip.Answered)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(s.house.switchboard.drain, 1)
+            await trio.sleep(60)
+            assert not s.caller.seen(sip.HungUp)
+            phone.hang_up()
+        assert (await s.house.record())["cause"] == "emergency"
+
+
 async def test_our_place_goes_along(autojump_clock: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hq.xml").write_text(PLACE)
     monkeypatch.chdir(tmp_path)
