@@ -1,0 +1,151 @@
+"""Scanners, crackers and a flood from an address nobody lists: they find nothing, start no call, and cost none."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import statistics
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from callactors.net.offload import in_thread
+from callactors.sip.address import Address
+from callactors.testing.sip_script import request
+from tests.interop.support import CARRIER, STRANGER, Exchange, Program, free_port
+
+FLOOD = Path(__file__).with_name("flood.py")
+SO_TIMESTAMPNS = 35  # Linux; the socket module does not name it
+NUMBER = "+13125550100"
+ROOMS = """\
+version: 1
+listen: {{rtp: 36000-36499}}
+trunks:
+  carrier: {{from: [127.0.0.10/31]}}
+  phone: {{challenge: {{user: "100", password: "not-in-any-list"}}}}
+numbers: [{{match: "+13125550100", trunk: carrier, scenario: salon}}, {{match: "100", trunk: phone, scenario: salon}}]
+directory: {{front_desk: {{sip: "sip:desk@127.0.0.10:5070", trunk: carrier}}}}
+models: {{slow: {{kind: realtime, url: "ws://127.0.0.1:{port}/v1/realtime"}}}}
+answer: {{when: model_ready, within: 300}}
+"""
+
+
+@pytest.fixture
+def rooms(exchange: Exchange) -> Iterator[Program]:
+    """A house that hears strangers, because one of its trunks is known by its digest alone. Nobody ever answers."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as model,
+        exchange.run(config=ROOMS.format(port=model.getsockname()[1])) as program,
+    ):
+        yield program
+
+
+async def attacked(folder: Path, program: Program, tool: str, *options: str) -> str:
+    """What a tool of sipvicious prints about our port. Not all of them let themselves be bound to an address."""
+    command = [tool, *options, "-b", STRANGER, "-p", str(program.sip.port), program.sip.host]
+    with trio.fail_after(90):
+        done = await trio.run_process(command, cwd=folder, capture_stdout=True, capture_stderr=True, check=False)
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        ("svmap",),
+        ("svmap", "-m", "INVITE"),
+        ("svwar", "-e100-120", "-m", "INVITE"),
+        ("svcrack", "-u", "100", "-r", "1-50"),
+    ],
+    ids=" ".join,
+)
+async def test_a_house_of_listed_carriers_is_silent_to_scanners(
+    ringing_house: Program, tmp_path: Path, attack: tuple[str, ...]
+) -> None:
+    calls, lines = len(ringing_house.calls()), len(ringing_house.log())
+    told = await attacked(tmp_path, ringing_house, *attack)
+    assert nothing_found(told), told
+    assert (len(ringing_house.calls()), len(ringing_house.log())) == (calls, lines)
+
+
+async def test_a_house_that_hears_strangers_tells_a_scanner_nothing_apart(rooms: Program, tmp_path: Path) -> None:
+    assert nothing_found(await attacked(tmp_path, rooms, "svmap"))
+    told = await attacked(tmp_path, rooms, "svwar", "--force", "-e100-105", "-m", "INVITE")
+    assert nothing_found(told), told
+    assert rooms.calls() == []
+
+
+async def test_a_cracker_of_invites_is_banned_with_one_line_and_guesses_nothing(rooms: Program, tmp_path: Path) -> None:
+    told = await attacked(tmp_path, rooms, "svcrack", "-u", "100", "-r", "1-60", "-m", "INVITE")
+    assert nothing_found(told), told
+    assert rooms.calls() == []
+    assert len(rooms.log("source.banned")) <= 1
+
+
+def nothing_found(told: str) -> bool:
+    return "found nothing" in told.lower() or "no results" in told.lower()
+
+
+# -- a call goes on ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_flood_of_500_invites_a_second_leaves_a_running_calls_pacing_alone(house: Program) -> None:
+    calls, quiet, flooded = len(house.calls()), list[float](), list[float]()
+    with a_call(house.sip) as media:
+        await in_thread(lateness, media, 2.0)
+        for _ in range(5):
+            quiet.append(await in_thread(lateness, media, 5.0))
+            async with trio.open_nursery() as nursery:
+                command = [sys.executable, str(FLOOD), house.sip.host, str(house.sip.port), "500", "5"]
+                nursery.start_soon(trio.run_process, command)
+                flooded.append(await in_thread(lateness, media, 5.0))
+    print(f"p99 of |interval - 20 ms|: quiet {quiet}, flooded {flooded}")
+    assert statistics.median(flooded) < statistics.median(quiet) + 0.005
+    assert len(house.calls()) == calls + 1
+
+
+@contextmanager
+def a_call(house: Address) -> Iterator[socket.socket]:
+    """A call that is answered, its audio arriving at this socket; hung up in the end."""
+    port = free_port(CARRIER)
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as media,
+    ):
+        line.bind((CARRIER, port))
+        media.bind((CARRIER, 0))
+        media.settimeout(5.0)
+        line.settimeout(5.0)
+        offer = f"v=0\r\no=- 1 1 IN IP4 {CARRIER}\r\ns=-\r\nc=IN IP4 {CARRIER}\r\nt=0 0\r\n"
+        offer += f"m=audio {media.getsockname()[1]} RTP/AVP 0\r\n"
+        ask = partial(request, uri=f"sip:{NUMBER}@{house.host}", via=f"{CARRIER}:{port}", call_id=f"flooded-{port}")
+        line.sendto(ask("INVITE", branch=f"z9hG4bKi{port}", body=offer.encode()), house)
+        while not (answer := line.recv(65_535)).startswith(b"SIP/2.0 200"):
+            pass
+        tag = answer.partition(b"\r\nTo: ")[2].partition(b";tag=")[2].partition(b"\r")[0].decode()
+        line.sendto(ask("ACK", branch=f"z9hG4bKa{port}", to_tag=tag), house)
+        try:
+            yield media
+        finally:
+            line.sendto(ask("BYE", branch=f"z9hG4bKb{port}", cseq=2, to_tag=tag), house)
+
+
+def lateness(media: socket.socket, seconds: float) -> float:
+    """The 99th percentile of how far the packets' intervals, by the kernel's clock, are from 20 ms.
+
+    One packet is sent back, so that the line counts as alive.
+    """
+    media.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    stamps: list[float] = []
+    for _ in range(int(seconds / 0.02)):
+        _, ancillary, _, source = media.recvmsg(2_000, 64)
+        stamp = next(data for level, _, data in ancillary if level == socket.SOL_SOCKET)
+        stamps.append(int.from_bytes(stamp[:8], "little") + int.from_bytes(stamp[8:16], "little") / 1e9)
+    media.sendto(b"\x80\x00" + struct.pack("!HII", int(stamps[0]) & 0xFFFF, int(stamps[0]), 7) + b"\xff" * 160, source)
+    gaps = sorted(abs(later - earlier - 0.02) for earlier, later in itertools.pairwise(stamps))
+    return gaps[int(len(gaps) * 0.99)]
