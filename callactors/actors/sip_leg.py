@@ -238,7 +238,8 @@ class SipLeg:
             case sip.Acked():
                 return self._acked(event)
             case sip.Pracked():
-                return self.exchange.late_answer(event.body)
+                held = self.exchange.late_answer(event.body)
+                return self._answered() if event.released else held
             case sip.Reanswered():
                 return self.exchange.reanswered(event)
             case sip.ReferAnswered() | sip.Notified():
@@ -324,10 +325,9 @@ class SipLeg:
             self.placing.given_up(str(error), 488)
             self.endpoint.finish(self.session, q850=q850(Cause.BAD_OFFER), text=Cause.BAD_OFFER.value)
             return self._leg_ended(Cause.BAD_OFFER, 488, None, by="us")
-        self.status, self.exchange.up, self.exchange.confirmed = 200, True, True
-        self.exchange.live(agreement)
+        self.status, self.exchange.confirmed = 200, True
         self.placing.answered()
-        return CallAnswered(at=trio.current_time(), leg=self.number, codec=agreement.codec)
+        return self._up(agreement)
 
     def _refused(self, event: sip.Failed) -> LegEnded:
         assert self.placing is not None  # we placed it
@@ -355,9 +355,7 @@ class SipLeg:
         except REFUSED:
             self.endpoint.finish(self.session, q850=q850(Cause.BAD_OFFER), text=Cause.BAD_OFFER.value)
             return self._leg_ended(Cause.BAD_OFFER, None, None, by="us")
-        self.exchange.up = True
-        self.exchange.live(agreement)
-        return CallAnswered(at=trio.current_time(), leg=self.number, codec=agreement.codec)
+        return self._up(agreement)
 
     def _informed(self, event: sip.InfoReceived) -> Message | None:
         self.endpoint.respond(self.session, event.request_id, 200)
@@ -426,19 +424,24 @@ class SipLeg:
         self.endpoint.ring(self.session, 183, bytes(self.agreement.local))
 
     async def answer(self) -> None:
-        """200. CallAnswered follows at once, or with the ACK where that bears the answer to our offer."""
-        if self.status is not None:  # the caller gave up first
+        """200. CallAnswered follows at once, or with the PRACK it waits for or the ACK that bears the answer to it."""
+        told = None
+        if self.status is None and self.endpoint.answer(self.session, self.exchange.final()):
+            told = self._answered()
+        if told is None:
             return await trio.lowlevel.checkpoint()
-        self.status = 200
-        agreement = self.agreement
-        if agreement is None:
-            self.endpoint.answer(self.session, self.exchange.sdp.offer_late())
-            return await trio.lowlevel.checkpoint()
+        await self.events.send(told)
+
+    def _answered(self) -> Message | None:
+        """Our 200 has left: from now on there is a call, where both descriptions are known."""
+        self.status, agreement = 200, self.agreement
+        return None if agreement is None else self._up(agreement)
+
+    def _up(self, agreement: Agreement) -> CallAnswered:
         self.exchange.up = True
         self.stream.fill.play(None)
         self.exchange.live(agreement)
-        self.endpoint.answer(self.session, b"" if self.exchange.moved_early else bytes(agreement.local))
-        await self.events.send(CallAnswered(at=trio.current_time(), leg=self.number, codec=agreement.codec))
+        return CallAnswered(at=trio.current_time(), leg=self.number, codec=agreement.codec)
 
     async def hold(self, on: bool) -> bool:
         """Put the far end on hold (RFC 3264 section 8.4), or take it back; whether it agreed. See Exchange.hold."""

@@ -132,10 +132,11 @@ class SipEndpoint:
         self._endpoint.ring(session, status, body, reliable, now=trio.current_time())
         self._flush()
 
-    def answer(self, session: int, body: bytes) -> None:
-        """200 to a received INVITE; Acked or NoAck follows."""
-        self._endpoint.answer(session, body, now=trio.current_time())
+    def answer(self, session: int, body: bytes) -> bool:
+        """200 to a received INVITE; Acked or NoAck follows. Whether it leaves before any Pracked that is `released`."""
+        left = self._endpoint.answer(session, body, now=trio.current_time())
         self._flush()
+        return left
 
     def reject(
         self, session: int, status: int, reason: str | None = None, headers: Iterable[tuple[str, str]] = ()

@@ -146,10 +146,13 @@ class Endpoint:
         if isinstance(found := self._table.sessions.get(session), Incoming):
             found.ring(status, body, now, reliable)
 
-    def answer(self, session: int, body: bytes, *, now: float) -> None:
-        """200 with our description, repeated until its ACK; Acked or NoAck follows."""
-        if isinstance(found := self._table.sessions.get(session), Incoming):
-            found.answer(body, now)
+    def answer(self, session: int, body: bytes, *, now: float) -> bool:
+        """200 with our description, repeated until its ACK; Acked or NoAck follows.
+
+        Whether it leaves at once: one that must wait for a PRACK leaves with the Pracked that says `released`.
+        """
+        found = self._table.sessions.get(session)
+        return not isinstance(found, Incoming) or found.answer(body, now)
 
     def reject(
         self,

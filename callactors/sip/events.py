@@ -44,9 +44,13 @@ class Acked(Event, frozen=True):
 
 
 class Pracked(Event, frozen=True):
-    """The PRACK of our reliable provisional response (RFC 3262); `body` is the peer's answer when that one offered."""
+    """The PRACK of our reliable provisional response (RFC 3262); `body` is the peer's answer when that one offered.
+
+    `released`: our 200 has waited for it, and leaves.
+    """
 
     body: bytes
+    released: bool = False
 
 
 class NoAck(Event, frozen=True):

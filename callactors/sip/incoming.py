@@ -59,14 +59,14 @@ class Incoming(Session):
             return True
         return bool(body) if wanted is None else wanted
 
-    def answer(self, body: bytes, now: float) -> None:
-        """The 200, repeated until its ACK."""
-        if not self.waiting or self._answer is not None:
-            return
-        if self._reliable.pending:
-            self._answer = lambda now: self._accept(body, now)
-        else:
-            self._accept(body, now)
+    def answer(self, body: bytes, now: float) -> bool:
+        """The 200, repeated until its ACK; whether it left, or waits for a PRACK."""
+        if self.waiting and self._answer is None:
+            if self._reliable.pending:
+                self._answer = lambda now: self._accept(body, now)
+            else:
+                self._accept(body, now)
+        return self._answer is None
 
     def _accept(self, body: bytes, now: float) -> None:
         self._reliable.stop()
@@ -81,7 +81,8 @@ class Incoming(Session):
         was_settled, asked = self.settled, not self._served.request.body
         answers = asked and not was_settled and bool(described) and bool(request.body)
         self.settled = was_settled or answers or (bool(described) and not asked)
-        self.tell(Pracked(self.number, request.body if answers else b""))
+        released = self._answer is not None and not self._reliable.more
+        self.tell(Pracked(self.number, request.body if answers else b"", released))
         return bool(request.body) and self.settled and not answers
 
     def after_prack(self, now: float) -> None:

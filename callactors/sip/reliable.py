@@ -47,6 +47,11 @@ class ReliableResponses:
         """Whether one is on its way."""
         return self._current is not None
 
+    @property
+    def more(self) -> bool:
+        """Whether others wait for the one on its way."""
+        return bool(self._waiting)
+
     def send(self, status: int, headers: list[tuple[str, str]], body: bytes, now: float) -> None:
         """This one next."""
         if self.pending:

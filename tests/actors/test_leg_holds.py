@@ -300,6 +300,15 @@ async def test_an_answer_that_overtakes_the_prack_of_a_delayed_offer_waits_for_i
         assert up.side.leg.agreement is not None
 
 
+async def test_there_is_no_call_before_the_prack_that_the_200_waits_for(autojump_clock: object) -> None:
+    async with ringing_here(policy=Policy(reliable="require")) as up:
+        await up.side.leg.answer()
+        assert up.side.leg.status is None
+        assert not up.side.all(CallAnswered)
+        await up.side.tells(CallAnswered)
+        assert up.side.leg.status == 200
+
+
 async def test_a_caller_who_describes_anew_before_the_answer_is_heard_by_it(autojump_clock: object) -> None:
     async with ringing_here(early=True, policy=Policy(reliable="require")) as up:
         await trio.sleep(0.5)

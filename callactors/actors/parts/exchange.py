@@ -103,6 +103,12 @@ class Exchange:
         except REFUSED:
             return None
 
+    def final(self) -> bytes:
+        """What our 200 to their INVITE describes: the answer, our offer, or nothing where that was said before."""
+        if self.agreement is None:
+            return self.sdp.offer_late()
+        return b"" if self.moved_early else bytes(self.agreement.local)
+
     # -- ours ----------------------------------------------------------------------------------------------------
 
     def response(self, body: bytes) -> Agreement:
