@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from callactors.calls.playbook import Playbook
+from callactors.errors import PortsExhausted
 from callactors.routing.trunk import Target
 from callactors.sip import events as sip
 from callactors.testing.calls import Facts, House, Mind, agent_says, open_house, until
@@ -59,7 +60,10 @@ async def test_the_limit_of_calls_is_exact_and_a_place_is_free_again_at_once(
 
 async def test_without_a_free_port_the_next_call_is_refused_with_503(autojump_clock: object, tmp_path: Path) -> None:
     async with open_house(tmp_path) as house, callers(house, 1) as (caller,):
-        taken = [house.plane.open(lambda event: None) for _ in range(house.plane.statistics().free_ports)]
+        taken = []
+        with suppress(PortsExhausted):  # other programs may hold some of the ports that look free
+            for _ in range(house.plane.statistics().free_ports + 1):
+                taken.append(house.plane.open(lambda event: None))
         caller.dial()
         assert (await caller.sees(sip.Failed)).status == 503
         for stream in taken:
