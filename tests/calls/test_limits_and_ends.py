@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import trio
 
 from callactors.calls.playbook import Playbook
 from callactors.errors import PortsExhausted
+from callactors.net.media_plane import MediaStream
 from callactors.routing.trunk import Target
 from callactors.sip import events as sip
 from callactors.testing.calls import Facts, House, Mind, agent_says, open_house, until
@@ -58,12 +59,16 @@ async def test_the_limit_of_calls_is_exact_and_a_place_is_free_again_at_once(
     assert causes == ["None", "None", "None", "caller_hung_up", "overload", "overload"]
 
 
+def every_port(house: House) -> Iterator[MediaStream]:
+    """A stream for each pair of ports there is; other programs may hold some that look free."""
+    with suppress(PortsExhausted):
+        while True:
+            yield house.plane.open(lambda event: None)
+
+
 async def test_without_a_free_port_the_next_call_is_refused_with_503(autojump_clock: object, tmp_path: Path) -> None:
     async with open_house(tmp_path) as house, callers(house, 1) as (caller,):
-        taken = []
-        with suppress(PortsExhausted):  # other programs may hold some of the ports that look free
-            for _ in range(house.plane.statistics().free_ports + 1):
-                taken.append(house.plane.open(lambda event: None))
+        taken = list(every_port(house))
         caller.dial()
         assert (await caller.sees(sip.Failed)).status == 503
         for stream in taken:
