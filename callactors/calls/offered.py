@@ -79,9 +79,13 @@ def caller_of(headers: Headers, trunk: Trunk) -> str:
     """The caller's number or name, from the first header that shows one."""
     if trunk.privacy and _asks_for_privacy(headers):
         return ""
-    asserted = [part for value in headers.all("P-Asserted-Identity") for part in _two(value)]
-    shown = [_user(text) for text in (*asserted, headers.get("From") or "")]
+    shown = [_user(text) for text in (*asserted(headers), headers.get("From") or "")]
     return next((user for user in shown if user and user.lower() != "anonymous"), "")
+
+
+def asserted(headers: Headers) -> list[str]:
+    """Each P-Asserted-Identity, as text; one that cannot be read is not there."""
+    return [part for value in headers.all("P-Asserted-Identity") for part in _two(value)]
 
 
 def user_of(uri: Uri) -> str:

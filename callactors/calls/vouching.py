@@ -7,21 +7,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import attrs
 import trio
 from cryptography import x509
 
-from callactors.calls.offered import Vouched
+from callactors.calls.contain import contain
+from callactors.calls.offered import Vouched, asserted
 from callactors.config import Config
 from callactors.config.trunk_schema import Identity
 from callactors.errors import BadIdentity, MalformedMessage, Unusable
 from callactors.net.identity_certificates import IdentityCertificates
 from callactors.routing.e164 import normalise
 from callactors.sip.events import Invited
-from callactors.sip.headers import Headers, name_addr, split_commas
+from callactors.sip.headers import Headers, name_addr
 from callactors.sip.identity import Verified, check_freshness, number_of, read, verify
 from callactors.sip.identity_chain import signing_key
 
@@ -66,9 +68,12 @@ class Vouching:
             self._nursery.start_soon(self._one, invite)
 
     async def _one(self, invite: Invited) -> None:
-        vouched = Vouched("failed", problem="given up", status=436, required=self.rules[invite.trunk].required)
+        """Whatever becomes of it, somebody decides about the call, and the next one is looked at too."""
+        required = self.rules[invite.trunk].required
+        vouched = Vouched("failed", problem="given up", status=436, required=required)
+        broken = Vouched("failed", problem="an error of ours", status=436, required=required)
         try:
-            vouched = await self.vouch(invite)
+            vouched = await contain("identity", partial(self.vouch, invite), lambda error: broken)
         finally:
             self.admit(invite, vouched)
 
@@ -120,8 +125,7 @@ def _anchors(trunk: str, settings: Identity) -> tuple[x509.Certificate, ...]:
 
 
 def _caller(headers: Headers, country: str | None) -> str:
-    asserted: Iterable[str] = (part for value in headers.all("P-Asserted-Identity") for part in split_commas(value)[:2])
-    numbers = (_number(text, country) for text in (*asserted, headers.get("From")))
+    numbers = (_number(text, country) for text in (*asserted(headers), headers.get("From")))
     return next((number for number in numbers if number), "")
 
 

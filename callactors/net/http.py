@@ -45,7 +45,7 @@ async def fetch(
         try:
             host = await _resolve(parts.hostname or "", port)
             return await _get(parts, host, port, context or ssl.create_default_context(), limit)
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise NotFetched(f"{parts.hostname}: {type(error).__name__}") from None
     raise NotFetched(f"{parts.hostname}: nothing within {seconds} s")
 

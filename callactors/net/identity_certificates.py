@@ -16,6 +16,7 @@ from cryptography import x509
 
 from callactors.errors import BadIdentity, NotFetched
 from callactors.net.http import Fetched, fetch
+from callactors.net.offload import in_thread
 from callactors.sip.identity_chain import read_pem
 
 MAX_KEPT = 200
@@ -41,7 +42,8 @@ class IdentityCertificates:
 
     def __init__(self, hosts: Collection[str], *, context: ssl.SSLContext | None = None, fetch: Fetch | None = None):
         """`hosts` may be asked; `fetch` takes the place of the network."""
-        self._hosts, self._context = frozenset(hosts), context
+        self._hosts = frozenset(hosts)
+        self._context = context  # the system's, read once for all fetches, else
         self._fetch = fetch or self._get
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._fetching = 0
@@ -93,4 +95,6 @@ class IdentityCertificates:
         entry.done.set()
 
     async def _get(self, url: str) -> Fetched:
+        if self._context is None:
+            self._context = await in_thread(ssl.create_default_context)
         return await fetch(url, hosts=self._hosts, context=self._context)

@@ -13,7 +13,7 @@ import binascii
 import re
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -58,7 +58,7 @@ class Many(msgspec.Struct, frozen=True):
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
     """The SHAKEN claims (RFC 8588). `iat` is seconds since 1970."""
 
-    iat: int
+    iat: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]  # one too large for a float is no time
     orig: One
     dest: Many
     attest: str | None = None

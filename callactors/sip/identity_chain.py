@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from callactors.errors import BadIdentity
@@ -50,7 +50,7 @@ def signing_key(chain: Certificates, anchors: Certificates, number: str, wall: f
     try:
         key = leaf.public_key()
         usage = _extension(leaf, x509.KeyUsage)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise BadIdentity(437, "unreadable certificate") from None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise BadIdentity(437, "not a P-256 key")
@@ -85,7 +85,7 @@ def _issued(child: x509.Certificate, issuer: x509.Certificate, depth: int) -> bo
         if constraints.path_length is not None and constraints.path_length < depth:
             return False
         child.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, x509.DuplicateExtension):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.DuplicateExtension):
         return False
     return True
 

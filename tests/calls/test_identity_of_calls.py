@@ -158,6 +158,8 @@ async def test_a_good_identity_passes_with_its_attestation(
         ((token(dest="13125559999"),), 438),
         ((token().replace("Identity: ", "Identity: e30"),), 438),
         (("Identity: rubbish",), 438),
+        ((token(iat=10**400),), 438),
+        ((token(orig="13125559999"), 'P-Asserted-Identity: "never closed <sip:+13125559999@127.0.0.10>'), 438),
         ((token().replace(f"info=<{X5U}>", "info=<https://evil.example/>"),), 436),
     ],
 )
@@ -213,6 +215,26 @@ async def test_calls_are_admitted_with_what_was_found_and_calls_for_help_at_once
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert one.admitted[2][1] == Vouched("passed", "A", "u1", required=True)
+
+
+async def test_an_error_of_ours_about_one_identity_ends_nothing(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, seen = desk(tmp_path), list[str]()
+
+    async def broken(self: IdentityCertificates, url: str) -> None:
+        seen.append(url)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(IdentityCertificates, "chain", broken)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(one.vouching.run)
+        for _ in range(2):
+            one.vouching.invited(invite(token()))
+            await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert seen == [X5U, X5U]
+    assert [vouched and vouched.status for _, vouched in one.admitted] == [436, 436]
 
 
 async def test_a_call_that_waits_when_the_process_ends_is_handed_on_all_the_same(

@@ -60,6 +60,11 @@ async def test_nobody_but_a_listed_host_is_asked(url: str) -> None:
         await fetch(url, hosts=["listed.example"])
 
 
+async def test_an_address_that_no_request_line_could_hold_is_not_asked() -> None:
+    with pytest.raises(NotFetched, match="InvalidURL"):
+        await fetch("https://127.0.0.1:9/a\x01.pem", hosts=["127.0.0.1:9"])
+
+
 async def test_a_listed_name_that_leads_to_this_machine_is_not_followed() -> None:
     with pytest.raises(NotFetched, match="private address"):
         await fetch("https://localhost/a.pem", hosts=["localhost"])
