@@ -3,6 +3,7 @@
 - `send` never waits and never raises: a full buffer, an ICMP refusal or an impossible address is counted, and the
   protocol above repeats what matters. It never looks a name up: a destination is a numeric address.
 - Where Linux tells (IP_RECVERR), an ICMP refusal names the neighbour that cannot be reached: `on_lost` hears it.
+  Anybody can forge ICMP: whatever the kernel reports for it is a count, and never an end of reading.
 - A request over 1300 bytes goes as it is, fragmented if need be: a switch to TCP (RFC 3261 section 18.1.1) would send
   it where no trunk is configured to listen.
 """
@@ -25,7 +26,7 @@ from callactors.sip.address import Address, Hop
 BATCH = 64  # datagrams taken per wake-up before others get their turn
 LARGEST = 65_535  # bytes
 BUFFER = 1 << 20  # bytes of kernel buffer: a burst of INVITEs waits there
-REFUSALS = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH})
+REFUSALS = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH})
 _IP_RECVERR, _IPV6_RECVERR, _MSG_ERRQUEUE = 11, 25, 0x2000  # linux/in.h, in6.h, socket.h; Python names one of three
 _EXTENDED = struct.Struct("=IBBBBII")  # struct sock_extended_err: errno, origin, type, code, ...
 _FROM_ICMP = (2, 3)  # SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
@@ -102,26 +103,27 @@ class UdpSocket:
             self.counters["unroutable"] += 1
 
     def _send_past_refusals(self, data: bytes, destination: Hop) -> None:
-        """An earlier datagram's refusal may be reported in place of sending this one, which has not left then."""
+        """What ICMP said of an earlier datagram may be reported in place of sending this one, which has not left."""
         try:
             self._socket.sendto(data, destination.address)
-        except OSError as error:
-            if error.errno not in REFUSALS:
-                raise
+        except BlockingIOError:
+            raise
+        except OSError:
             self._socket.sendto(data, destination.address)
 
     async def receive(self) -> list[tuple[bytes, Hop]]:
         """Wait for datagrams and take up to BATCH of them; may be empty. Raises ClosedResourceError once closed."""
         await trio.lowlevel.wait_readable(self._socket)
         taken: list[tuple[bytes, Hop]] = []
-        while len(taken) < BATCH:
+        for _ in range(BATCH):
             try:
                 data, source = self._socket.recvfrom(LARGEST)
             except BlockingIOError:
                 break
             except OSError as error:
-                if error.errno not in REFUSALS:
+                if error.errno == errno.EBADF:  # closed under us
                     raise
+                self.counters["reported"] += 1
                 continue
             taken.append((data, Hop(source[0], source[1], flow=self.flow)))
         self._take_refusals()
