@@ -20,7 +20,7 @@ import attrs
 from callactors.errors import MalformedMessage
 from callactors.sip.headers import Headers, split_commas
 from callactors.sip.scan import MAX_PARAMETERS, WHITE, end_of_quoted, is_token, malformed, quote, unquote
-from callactors.sip.uri import Uri, parse_uri
+from callactors.sip.uri import SipUri, Uri, parse_uri
 
 ALGORITHMS = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}  # RFC 8760, strongest first
 OFFERED = ("SHA-256", "MD5")  # what a server lists, each in a header of its own
@@ -187,13 +187,15 @@ def _hash(algorithm: str, text: str) -> str:
 
 
 def _same(theirs: str, ours: Uri | str) -> bool:
+    """Whether a digest was made over our Request-URI, or over it without its user, as SIPp and some phones do."""
     if theirs == str(ours):
         return True
     try:
-        known = parse_uri(ours) if isinstance(ours, str) else ours
-        return parse_uri(theirs).matches(known)
+        known, said = parse_uri(ours) if isinstance(ours, str) else ours, parse_uri(theirs)
     except MalformedMessage:
         return False
+    place = attrs.evolve(known, user=None, password=None) if isinstance(known, SipUri) else known
+    return said.matches(known) or said.matches(place)
 
 
 def _digest_values(text: str) -> dict[str, str]:

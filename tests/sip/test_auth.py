@@ -118,6 +118,15 @@ def test_a_broken_nonce_count_is_malformed(count: str) -> None:
         Credentials.parse(f'Digest username="u", realm="r", nonce="n", uri="sip:a", response="0", nc={count}')
 
 
+@pytest.mark.parametrize(
+    ("over", "right"),
+    [("sip:100@h:5060", True), ("sip:h:5060", True), ("sip:101@h:5060", False), ("sip:h", False), ("sip:x:5060", False)],
+)
+def test_a_digest_is_over_the_request_uri_and_may_leave_its_user_out(over: str, right: bool) -> None:
+    made = Credentials.parse(answer(Challenge("r", "n"), "INVITE", over, "u", "p", cnonce="c", nc=1))
+    assert verify(made, method="INVITE", uri=parse_uri("sip:100@h:5060"), password="p", realm="r", nonce="n") is right
+
+
 def test_credentials_with_a_uri_that_is_none_do_not_verify() -> None:
     given_ = Credentials("u", "r", "n", "no uri", "0")
     assert not verify(given_, method="INVITE", uri="sip:a", password="p", realm="r", nonce="n")
