@@ -120,7 +120,7 @@ def test_a_broken_nonce_count_is_malformed(count: str) -> None:
 
 @pytest.mark.parametrize(
     ("over", "right"),
-    [("sip:100@h:5060", True), ("sip:h:5060", True), ("sip:101@h:5060", False), ("sip:h", False), ("sip:x:5060", False)],
+    [("sip:100@h:5060", True), ("sip:h:5060", True), ("sip:1@h:5060", False), ("sip:h", False), ("sip:x:5060", False)],
 )
 def test_a_digest_is_over_the_request_uri_and_may_leave_its_user_out(over: str, right: bool) -> None:
     made = Credentials.parse(answer(Challenge("r", "n"), "INVITE", over, "u", "p", cnonce="c", nc=1))
