@@ -66,8 +66,13 @@ def _listed(url: str, hosts: Collection[str]) -> tuple[SplitResult, int]:
 
 
 async def _resolve(host: str, port: int) -> str:
-    """The address to connect to, numeric. One that was listed as an address may be anywhere."""
+    """The address to connect to, numeric. One that was listed as an address may be anywhere but on our own link.
+
+    What is there (169.254.169.254) tells a cloud's secrets to whoever asks, and no certificates.
+    """
     if _is_address(host):
+        if ipaddress.ip_address(host).is_link_local:
+            raise NotFetched(f"{host} is on our own link")
         return host
     found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
     for *_, address in found:

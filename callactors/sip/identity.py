@@ -39,6 +39,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     x5u: str
     ppt: str | None = None
     typ: str = "passport"
+    crit: tuple[str, ...] = ()  # what must be understood beyond ppt (RFC 7515 section 4.1.11)
 
 
 class One(msgspec.Struct, frozen=True):
@@ -118,6 +119,8 @@ def read(text: str) -> Passport:
     header, claims = _unpack(parts[0], Header), _unpack(parts[1], Claims)
     if header.alg != "ES256" or header.ppt != "shaken" or header.typ != "passport":
         raise BadIdentity(437, f"alg {header.alg[:20]!r}, ppt {str(header.ppt)[:20]!r}")
+    if set(header.crit) - {"ppt"}:
+        raise BadIdentity(437, f"crit {', '.join(header.crit)[:40]!r}")
     if header.x5u != info:
         raise BadIdentity(436, "info and x5u differ")
     return Passport(header, claims, f"{parts[0]}.{parts[1]}".encode(), _decode(parts[2]), info)

@@ -65,6 +65,12 @@ async def test_an_address_that_no_request_line_could_hold_is_not_asked() -> None
         await fetch("https://127.0.0.1:9/a\x01.pem", hosts=["127.0.0.1:9"])
 
 
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]"])
+async def test_our_own_link_is_not_asked_even_where_somebody_listed_it(host: str) -> None:
+    with pytest.raises(NotFetched, match="own link"):
+        await fetch(f"https://{host}/latest", hosts=[f"{host}:443"])
+
+
 async def test_a_listed_name_that_leads_to_this_machine_is_not_followed() -> None:
     with pytest.raises(NotFetched, match="private address"):
         await fetch("https://localhost/a.pem", hosts=["localhost"])

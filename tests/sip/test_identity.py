@@ -117,6 +117,10 @@ def test_another_kind_of_passport_is_437() -> None:
     assert status(signed().replace("ppt=shaken", "ppt=div")) == 437
 
 
+def test_what_must_be_understood_and_is_not_is_437() -> None:
+    assert status(altered(signed(), 0, crit=["jku"], jku="https://elsewhere.example/")) == 437
+
+
 def test_the_compact_form_is_refused() -> None:
     token, _, rest = signed().partition(";")
     assert status(f"..{token.split('.')[2]};{rest}") == 438
