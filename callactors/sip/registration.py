@@ -21,6 +21,8 @@ from callactors.sip.uri import SipUri, escape_user
 REFRESH = 0.75  # of what was granted
 SHORTEST = 5.0  # seconds between two refreshes, whatever a registrar grants
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0  # after every hop has failed
+LONGEST_OUTAGE = 30.0  # between two tries of a registrar that is away: it is back at any moment, and calls wait for us
+REFUSALS = frozenset({401, 403, 404, 407})  # asking again changes nothing before somebody mends something
 LONGEST = 86_400  # no 423 makes us ask for more
 
 State = Literal["idle", "held", "failed", "ended"]
@@ -81,7 +83,8 @@ class Registration:
     def pause(self, random: Random) -> float:
         """How long to wait after every hop has failed: longer each time, never two of us in step."""
         self.failures += 1
-        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self.failures - 1, 10))
+        most = LONGEST_PAUSE if self.status in REFUSALS else LONGEST_OUTAGE
+        longest = min(most, FIRST_PAUSE * 2.0 ** min(self.failures - 1, 10))
         return longest * (0.5 + random.random() / 2)
 
     def _granted(self, headers: Headers) -> int:

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from callactors.sip.headers import Headers
-from callactors.sip.registration import LONGEST_PAUSE, Registration
+from callactors.sip.registration import LONGEST_OUTAGE, LONGEST_PAUSE, Registration
 from callactors.sip.uri import SipUri
 
 CONTACT = "<sip:callactors@192.0.2.1:5060;transport=tcp>"
@@ -66,11 +66,15 @@ def test_423_asks_again_at_once_for_longer_but_not_for_ever() -> None:
         assert one.replied(423, Headers((("Min-Expires", minimum),)), 2) is False
 
 
-def test_each_round_of_failures_waits_longer_up_to_ten_minutes() -> None:
+@pytest.mark.parametrize(("status", "longest"), [(403, LONGEST_PAUSE), (503, LONGEST_OUTAGE), (408, LONGEST_OUTAGE)])
+def test_each_round_of_failures_waits_longer_and_what_is_only_away_is_asked_twice_a_minute(
+    status: int, longest: float
+) -> None:
     one, dice = registration(), Random(1)
+    one.replied(status, Headers(()), 1)
     pauses = [one.pause(dice) for _ in range(12)]
     assert 2.5 <= pauses[0] <= 5.0
-    assert all(pause <= LONGEST_PAUSE for pause in pauses)
-    assert pauses[-1] >= LONGEST_PAUSE / 2
+    assert all(pause <= longest for pause in pauses)
+    assert pauses[-1] >= longest / 2
     one.replied(200, Headers(()), 1)
     assert one.pause(dice) <= 5.0
