@@ -24,6 +24,8 @@
         +-- UnsafeText             CR, LF or NUL on its way into a header: refused at serialisation
         +-- PlayoutFull            more than 90 s queued to play
         +-- PortsExhausted         no free RTP port pair
+        +-- DialogGone             a session that the SIP endpoint has forgotten, or whose INVITE has not left
+        +-- NotPlaced              a call we were asked to place, and a rule of ours forbids; its cause is the record's
         +-- Unusable               an address, folder or store we were told to use cannot be used
         +-- NodeBusy               another process holds this node's data folder
         `-- LedgerBroken           the ledger cannot be written
@@ -132,6 +134,10 @@ class PortsExhausted(Ours):
     """No free even/odd RTP port pair is left in `listen.rtp`."""
 
     record = "overload"
+
+
+class DialogGone(Ours):
+    """A session that the endpoint has forgotten, or whose INVITE has not left: there is no dialog to speak of."""
 
 
 class NotPlaced(Ours):

@@ -77,7 +77,7 @@ class SipLeg:
     exchange: Exchange = attrs.field(init=False)
     _inbox: Mailbox[sip.Event | MediaEvent] = attrs.field(factory=lambda: Mailbox(INBOX), init=False)
     _referring: Referring = attrs.field(factory=Referring, init=False)
-    _ended: bool = attrs.field(default=False, init=False)
+    ended: bool = attrs.field(default=False, init=False)  # no dialog from here on
 
     def take(self, offer: bytes) -> None:
         """Open the media and agree on the offer; from now on dialog and media are listened to.
@@ -143,7 +143,7 @@ class SipLeg:
 
     @property
     def facts(self) -> DialogFacts:
-        """What the ledger keeps so that another process could end this dialog. Raises KeyError before the INVITE."""
+        """What the ledger keeps so that another process could end this dialog. Raises DialogGone before the INVITE."""
         return self.endpoint.facts(self.session)
 
     @property
@@ -209,7 +209,7 @@ class SipLeg:
                 await self.events.send(refused)
                 return
             async for event in self._inbox:
-                if self._ended:
+                if self.ended:
                     return
                 for message in self._told(event):
                     await self.events.send(message)
@@ -283,7 +283,7 @@ class SipLeg:
 
     def _over(self) -> None:
         """No dialog from here on: `run` ends once it has told so."""
-        self._ended = True
+        self.ended = True
         self._inbox.close()
         self.exchange.over()
 
@@ -387,7 +387,7 @@ class SipLeg:
 
     def take_back(self) -> None:
         self._referring.pending = self.exchange.referring = False
-        if self.held and not self._ended:
+        if self.held and not self.ended:
             self.exchange.reoffer()
         self.exchange.watch()
 
@@ -445,7 +445,7 @@ class SipLeg:
 
     async def hold(self, on: bool) -> bool:
         """Put the far end on hold (RFC 3264 section 8.4), or take it back; whether it agreed. See Exchange.hold."""
-        if self._ended:
+        if self.ended:
             await trio.lowlevel.checkpoint()
             return False
         return await self.exchange.hold(on)
@@ -484,7 +484,7 @@ class SipLeg:
 
     def hang_up(self, cause: Cause) -> None:
         self.close_media()
-        if self._ended:
+        if self.ended:
             return
         self._over()
         if self.placing is not None:

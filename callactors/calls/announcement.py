@@ -11,7 +11,7 @@ import trio
 from callactors.actors.messages import AgentSpoke, By, LegEnded
 from callactors.actors.sip_leg import SipLeg
 from callactors.calls.record import CallRecord
-from callactors.errors import LedgerBroken
+from callactors.errors import DialogGone, LedgerBroken
 from callactors.routing.cause import Cause
 
 UTTERANCE = "local:1"
@@ -41,7 +41,7 @@ class Announcement:
     async def _told(self) -> By:
         try:
             await self.record.answering(self.leg.trunk.name, self.leg.facts)
-        except LedgerBroken:
+        except (LedgerBroken, DialogGone):
             return "us"  # refused, by hang_up
         await self.leg.answer()
         return "us" if await speak(self.leg, self.audio) else "far_end"

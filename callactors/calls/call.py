@@ -213,10 +213,8 @@ class Call:
         assert self.nursery is not None, "a leg needs a call that lives"
         await self.nursery.start(self._leg_scope, leg)
 
-    async def replace_leg(self, leg: SipLeg, cause: Cause = Cause.TRANSFERRED) -> None:
-        """Speak on this leg from now on; the one it replaces hangs up with `cause`, its scope ends with it."""
-        if leg.number not in self.scopes:
-            await self.run_leg(leg)
+    def replace_leg(self, leg: SipLeg, cause: Cause = Cause.TRANSFERRED) -> None:
+        """Speak on this leg, which runs, from now on; the one it replaces hangs up with `cause`, its scope ends."""
         old = self.line.adopt(leg)
         if old is not None and old is not leg:
             self.consulting.moved(old, leg)
@@ -226,7 +224,6 @@ class Call:
     def drop_leg(self, leg: SipLeg, cause: Cause) -> None:
         """Hang up a leg and cancel its scope. Its dialog's end is the endpoint's; nothing of it is heard any more."""
         leg.hang_up(cause)
-        self.terms.meter.left(leg.number, trio.current_time(), self.record.now())
         scope = self.scopes.get(leg.number)
         if scope is not None:
             scope.cancel_scope.cancel()
@@ -245,6 +242,7 @@ class Call:
         finally:
             self.scopes.pop(leg.number, None)
             self.running.pop(leg.number, None)
+            self.terms.meter.left(leg.number, trio.current_time(), self.record.now())
         if crashed is not None:
             await leg.events.send(crashed)
 

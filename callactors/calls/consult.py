@@ -66,7 +66,6 @@ class Consulting:
     referral: Referral = attrs.field(init=False)
     person: Consulted | None = attrs.field(default=None, init=False)
     joined: bool = attrs.field(default=False, init=False)
-    _ended: set[int] = attrs.field(factory=set, init=False)  # legs that ended while only the dialer knew them
 
     def __attrs_post_init__(self) -> None:
         self.referral = Referral(self.call, self.outside)
@@ -90,8 +89,9 @@ class Consulting:
         if isinstance(reached, Unreached):
             code = reached.tried[-1].status if reached.tried else None
             return Missed(_OUTCOMES.get(reached.cause, "failed"), code)
-        gone = reached.number in self._ended
-        self.person = Consulted(reached, reached.endpoint.dialog(reached.session), gone)
+        self.person = Consulted(reached, reached.endpoint.dialog(reached.session), reached.ended)
+        if reached.ended:  # they picked up and put down
+            self.call.record.left(reached.number, Cause.CALLEE_HUNG_UP)
         return self.person
 
     def speak_to(self, person: Person | None) -> None:
@@ -135,7 +135,7 @@ class Consulting:
             self.referral.rings(message)
         person = self.person
         if person is None or not isinstance(message, LegMessage) or message.leg != person.leg.number:
-            return self._of_nobody(message)
+            return False
         match message:
             case LegEnded():
                 self._person_ended(person, message)
@@ -146,12 +146,6 @@ class Consulting:
             case DialogMoved():
                 self.call.record.moved(message.facts, message.leg)
         return True
-
-    def _of_nobody(self, message: Message) -> bool:
-        """Of a leg that is only being dialled, or was."""
-        if isinstance(message, LegEnded):
-            self._ended.add(message.leg)
-        return False
 
     def _silent(self, message: RtpWentSilent) -> None:
         self.call.record.event("rtp_silence", leg=message.leg, seconds=round(message.at - message.since, 1))

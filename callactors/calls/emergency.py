@@ -18,7 +18,7 @@ from callactors.calls.bridge import bridge
 from callactors.calls.dialer import PlacedLeg, Reached, Unreached
 from callactors.calls.outside import Outside
 from callactors.calls.record import CallRecord
-from callactors.errors import CallactorsError, LedgerBroken
+from callactors.errors import CallactorsError, DialogGone, LedgerBroken
 from callactors.meters.log import log
 from callactors.routing.cause import Cause
 from callactors.routing.way import Tried, Wanted, Way
@@ -123,7 +123,7 @@ class EmergencyCall:
     def _note(self, number: int, leg: SipLeg) -> None:
         try:
             self.record.moved(leg.facts, number)
-        except KeyError:  # it has gone again: bridging will find that out
+        except DialogGone:  # it has gone again: bridging will find that out
             self.record.event("emergency_left", leg=number)
 
     # -- the caller ----------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class EmergencyCall:
     async def _answer(self) -> None:
         try:
             await self.record.answering(self.leg.trunk.name, self.leg.facts)
-        except (LedgerBroken, KeyError) as error:
+        except (LedgerBroken, DialogGone) as error:
             log().error("ledger.broken", call=self.record.call, error=str(error))
         await self.leg.answer()
 

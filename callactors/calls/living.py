@@ -40,8 +40,8 @@ class Living(Protocol):
     async def run_leg(self, leg: SipLeg) -> None:
         """Run a leg in a scope of its own until it has ended; returns once it runs."""
 
-    async def replace_leg(self, leg: SipLeg, cause: Cause = Cause.TRANSFERRED) -> None:
-        """Speak on this leg from now on; the one it replaces hangs up with `cause`, its scope ends with it."""
+    def replace_leg(self, leg: SipLeg, cause: Cause = Cause.TRANSFERRED) -> None:
+        """Speak on this leg, which runs, from now on; the one it replaces hangs up with `cause`, its scope ends."""
 
     def drop_leg(self, leg: SipLeg, cause: Cause) -> None:
         """Hang up a leg and cancel its scope."""

@@ -17,7 +17,7 @@ from callactors.actors.sip_leg import SipLeg
 from callactors.calls.dialer import Dialer, PlacedLeg, Reached, Unreached
 from callactors.calls.living import Living
 from callactors.config import Config
-from callactors.errors import LedgerBroken, PortsExhausted
+from callactors.errors import DialogGone, LedgerBroken, PortsExhausted
 from callactors.net.media_plane import MediaPlane
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause
@@ -50,7 +50,7 @@ class Outside:
         except (PortsExhausted, LedgerBroken) as error:
             call.record.event("not_dialled", error=str(error))
             return Unreached(Cause.OVERLOAD)
-        except KeyError:  # it picked up and was gone before we had written it down
+        except DialogGone:  # it picked up and was gone before we had written it down
             return Unreached(Cause.NOT_ANSWERED)
 
     def emergency(self, dialled: str, trunk: str | None) -> bool:
@@ -80,8 +80,9 @@ class Outside:
         assert isinstance(leg, SipLeg)
         try:
             await call.record.reached(leg.number, leg.facts, callee=conversing)
-            call.terms.meter.reached(leg.number, reached.way.rate, trio.current_time())
-        except (LedgerBroken, KeyError):
+            if not leg.ended:
+                call.terms.meter.reached(leg.number, reached.way.rate, trio.current_time())
+        except (LedgerBroken, DialogGone):
             call.drop_leg(leg, Cause.OVERLOAD)
             raise
 

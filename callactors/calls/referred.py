@@ -17,7 +17,7 @@ from callactors.calls.dialer import Unreached
 from callactors.calls.living import Living
 from callactors.calls.outside import Outside
 from callactors.config import Config
-from callactors.errors import MalformedMessage, UnsafeText
+from callactors.errors import MalformedMessage
 from callactors.routing.cause import Cause
 from callactors.routing.e164 import normalise
 from callactors.routing.route import permitted
@@ -104,15 +104,15 @@ class Referral:
     async def _dial(self, old: SipLeg, wanted: Wanted) -> None:
         try:
             reached = await self.outside.reach(self.call, wanted, conversing=True)
-        except UnsafeText as error:
-            self.call.record.event("not_dialled", error=str(error))
-            reached = Unreached(Cause.REFUSED)
         finally:
             self.under_way = False
+        if isinstance(reached, SipLeg) and reached.ended:  # they picked up and put down
+            self.call.record.left(reached.number, Cause.CALLEE_HUNG_UP)
+            reached = Unreached(Cause.CALLEE_HUNG_UP)
         if isinstance(reached, Unreached):
             return await self._failed(old, reached)
         self._tell(old, 200, "OK")
-        await self.call.replace_leg(reached, Cause.TRANSFERRED)
+        self.call.replace_leg(reached, Cause.TRANSFERRED)
 
     async def _failed(self, old: SipLeg, unreached: Unreached) -> None:
         status = unreached.tried[-1].status if unreached.tried else None

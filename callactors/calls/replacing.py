@@ -10,7 +10,7 @@ import attrs
 
 from callactors.actors.sip_leg import SipLeg
 from callactors.calls.call import Call
-from callactors.errors import LedgerBroken
+from callactors.errors import DialogGone, LedgerBroken
 from callactors.routing.cause import Cause
 
 
@@ -22,16 +22,23 @@ class Replacing:
     leg: SipLeg
 
     async def run(self) -> None:
-        """Answer it, then swap. The old leg gets its BYE only once the new one is answered."""
+        """Answer it, then swap. The old leg gets its BYE only once the new one is answered, and there still."""
+        call, leg = self.call, self.leg
         try:
-            await self.call.run_leg(self.leg)
-            self.call.record.rang(self.leg.trunk.name, self.leg.facts, self.leg.number)
-            await self.call.record.reached(self.leg.number, self.leg.facts, callee=False)
-            await self.leg.answer()
-            await self.call.replace_leg(self.leg)
-            self.call.record.event("replaced", leg=self.leg.number)
-        except (LedgerBroken, KeyError):  # not written down, or gone again before it was
-            self.call.drop_leg(self.leg, Cause.OVERLOAD)
+            await call.run_leg(leg)
+            call.record.rang(leg.trunk.name, leg.facts, leg.number)
+            await call.record.reached(leg.number, leg.facts, callee=False)
+            await leg.answer()
+            self._swap()
+        except (LedgerBroken, DialogGone):  # not written down, or gone again before it was
+            call.drop_leg(leg, Cause.OVERLOAD)
         finally:
-            if self.call.line.current is not self.leg:
-                self.leg.hang_up(Cause.CANCELLED)
+            if call.line.current is not leg:
+                leg.hang_up(Cause.CANCELLED)
+
+    def _swap(self) -> None:
+        if self.leg.ended:  # by a CANCEL, while it was being written down
+            self.call.record.left(self.leg.number, Cause.CANCELLED)
+        else:
+            self.call.replace_leg(self.leg)
+            self.call.record.event("replaced", leg=self.leg.number)

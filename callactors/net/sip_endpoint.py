@@ -232,11 +232,11 @@ class SipEndpoint:
         self._flush()
 
     def facts(self, session: int) -> DialogFacts:
-        """The dialog for the ledger. Raises KeyError once the session is gone."""
+        """The dialog for the ledger. Raises DialogGone once the session is."""
         return self._endpoint.facts(session)
 
     def dialog(self, session: int) -> DialogId:
-        """The dialog's name, for `refer(replaces=...)`. Raises KeyError once the session is gone."""
+        """The dialog's name, for `refer(replaces=...)`. Raises DialogGone once the session is."""
         return self._endpoint.dialog(session)
 
     def contact(self, to: Hop) -> str:

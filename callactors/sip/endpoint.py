@@ -288,12 +288,12 @@ class Endpoint:
         return self._core.contact(to)
 
     def dialog(self, session: int) -> DialogId:
-        """The dialog's name, for `refer(replaces=...)`. Raises KeyError once the session is gone."""
-        return self._table.sessions[session].dialog.id
+        """The dialog's name, for `refer(replaces=...)`. Raises DialogGone once the session is."""
+        return self._table.session(session).dialog.id
 
     def facts(self, session: int) -> DialogFacts:
-        """The dialog for the ledger. Raises KeyError once the session is gone."""
-        return self._table.sessions[session].facts()
+        """The dialog for the ledger. Raises DialogGone once the session is."""
+        return self._table.session(session).facts()
 
     def bye_orphan(
         self, facts: DialogFacts, cseq: int, *, now: float, credentials: tuple[str, str] | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from callactors.errors import DialogGone
 from callactors.sip.address import Hop
 from callactors.sip.asking import Asking
 from callactors.sip.incoming import Incoming
@@ -35,6 +36,13 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.sessions) + len(self.asking)
+
+    def session(self, number: int) -> Session:
+        """Raises DialogGone."""
+        try:
+            return self.sessions[number]
+        except KeyError:
+            raise DialogGone(f"there is no session {number}") from None
 
     def half_open(self) -> int:
         """Received INVITEs without a final response, or without the ACK of one."""

@@ -8,6 +8,8 @@ import pytest
 import trio
 
 from callactors.sip import events as sip
+from callactors.stores.ledger import Ledger
+from callactors.stores.ledger_rows import Row
 from callactors.testing.calls import agent_says
 from callactors.testing.manners import Manners
 from callactors.testing.putting_through import PuttingThrough, putting_through
@@ -50,6 +52,25 @@ async def test_the_agent_goes_on_with_whom_the_caller_referred_us_to(autojump_cl
         ("desk", "callee_hung_up"),
     ]
     assert record["cause"] == "callee_hung_up"
+
+
+async def test_whoever_picks_up_and_puts_down_again_is_not_rung_a_second_time(
+    autojump_clock: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durable = Ledger.durable
+
+    async def slowly(ledger: Ledger, row: Row) -> None:
+        await trio.sleep(1)
+        await durable(ledger, row)
+
+    async with putting_through(tmp_path, refers="directory") as through:
+        monkeypatch.setattr(Ledger, "durable", slowly)
+        refer(through, through.desk.uri)
+        desk = await through.desk_answers()
+        desk.hang_up()
+        await trio.sleep(3)
+        assert (told(through), len(through.desk.calls)) == ([100, 180, 480], 1)
+        await through.talk.goes_on()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from callactors.errors import MalformedMessage, UnsafeText
+from callactors.errors import DialogGone, MalformedMessage, UnsafeText
 from callactors.sip.address import Address, Hop
 from callactors.sip.auth import Challenge, Credentials, verify
 from callactors.sip.events import Answered, Failed, Gone, HungUp, Progressed, Reanswered, Reoffered
@@ -332,7 +332,7 @@ def test_verbs_for_nobody_do_nothing() -> None:
     endpoint.notify(99, b"", True, now=0.0)
     endpoint.finish(99, now=0.0)
     assert (endpoint.datagrams(), endpoint.entries()) == ([], 0)
-    with pytest.raises(KeyError):
+    with pytest.raises(DialogGone):
         endpoint.facts(99)
 
 
