@@ -21,6 +21,7 @@ from callactors.calls.models import ModelLine
 from callactors.calls.record import CallRecord
 from callactors.calls.rules import read_rules
 from callactors.calls.terms import Mailboxes
+from callactors.config import Config
 from callactors.config.problems import did_you_mean
 from callactors.errors import NotPlaced
 from callactors.net.offload import in_thread
@@ -28,6 +29,51 @@ from callactors.routing.cause import Cause
 from callactors.routing.rules import Order, Refusal, Rules, wrong_caller
 from callactors.routing.way import Wanted
 from callactors.stores.ids import uuid7
+from callactors.stores.ledger import Ledger
+
+
+@attrs.frozen
+class Book:
+    """Where orders are written down, those that come to nothing too."""
+
+    ledger: Ledger
+    tell: Callable[..., None]
+
+    def now(self) -> int:
+        return self.ledger.wall(trio.current_time())
+
+    def opened(self, order: Order, called: str) -> CallRecord:
+        record = CallRecord(uuid7(self.now()), self.ledger)
+        record.opened(
+            trunk=order.trunk, scenario=order.scenario, caller=order.caller or "", called=called, direction="outbound"
+        )
+        if order.reference:
+            record.event("ordered", reference=order.reference[:200])
+        return record
+
+    def not_placed(self, order: Order, record: CallRecord, refusal: Refusal) -> NotPlaced:
+        record.event("not_placed", why=refusal.why)
+        record.closed(refusal.cause, "us", answered=False, sip_code=None, q850=None, leg=NOBODY)
+        self.tell("not_placed", call=record.call, called=order.number, cause=refusal.cause.value, why=refusal.why)
+        return NotPlaced(refusal.cause.value, refusal.why)
+
+
+async def forbid(order: Order, config: Config, book: Book) -> None:
+    """Raise NotPlaced, with its record closed, if a rule forbids the order: nothing need be loaded to know that.
+
+    Raises ConfigError for a bad list.
+    """
+    rules = await in_thread(read_rules, config, order.trunk)
+    number = rules.number(order.number)
+    refusal = number if isinstance(number, Refusal) else forbidden(rules, number, book.now())
+    if refusal is not None:
+        record = book.opened(order, order.number if isinstance(number, Refusal) else number)
+        raise book.not_placed(order, record, refusal)
+
+
+def forbidden(rules: Rules, number: str, now: int) -> Refusal | None:
+    """What the rules have against calling `number` now (epoch milliseconds)."""
+    return rules.refuse(number, datetime.fromtimestamp(now / 1000, UTC))
 
 
 @attrs.frozen
@@ -45,21 +91,16 @@ class Outbound:
         """
         rules = await in_thread(read_rules, self.making.config, order.trunk)
         number = rules.number(order.number)
-        record = self._opened(order, order.number if isinstance(number, Refusal) else number)
+        record = self._book.opened(order, order.number if isinstance(number, Refusal) else number)
         decided = number if isinstance(number, Refusal) else self._decided(order, number, rules, record)
         if isinstance(decided, Refusal):
-            raise self._not_placed(order, record, decided)
+            raise self._book.not_placed(order, record, decided)
         begin(decided)
         return decided
 
-    def _opened(self, order: Order, called: str) -> CallRecord:
-        record = CallRecord(uuid7(self._now()), self.making.ledger)
-        record.opened(
-            trunk=order.trunk, scenario=order.scenario, caller=order.caller or "", called=called, direction="outbound"
-        )
-        if order.reference:
-            record.event("ordered", reference=order.reference[:200])
-        return record
+    @property
+    def _book(self) -> Book:
+        return Book(self.making.ledger, self.making.tell)
 
     def _decided(self, order: Order, number: str, rules: Rules, record: CallRecord) -> Call | Refusal:
         refusal = self._refused(order, number, rules)
@@ -70,21 +111,10 @@ class Outbound:
         except Refused as refused:
             return Refusal(refused.cause, refused.detail)
 
-    def _not_placed(self, order: Order, record: CallRecord, refusal: Refusal) -> NotPlaced:
-        record.event("not_placed", why=refusal.why)
-        record.closed(refusal.cause, "us", answered=False, sip_code=None, q850=None, leg=NOBODY)
-        self.making.tell(
-            "not_placed", call=record.call, called=order.number, cause=refusal.cause.value, why=refusal.why
-        )
-        return NotPlaced(refusal.cause.value, refusal.why)
-
-    def _now(self) -> int:
-        return self.making.ledger.wall(trio.current_time())
-
     def _refused(self, order: Order, number: str, rules: Rules) -> Refusal | None:
         return (
             self._unknown(order)
-            or rules.refuse(number, datetime.fromtimestamp(self._now() / 1000, UTC))
+            or forbidden(rules, number, self._book.now())
             or self._wrong_caller(order)
             or self._full()
         )
@@ -113,7 +143,7 @@ class Outbound:
         reason = self.full()
         if reason:
             return Refusal(Cause.OVERLOAD, reason)
-        if self.making.purse.empty(self._now()):
+        if self.making.purse.empty(self._book.now()):
             return Refusal(Cause.DAY_COST, "limits.usd_per_day is spent; a new day begins at midnight UTC")
         return None
 

@@ -19,10 +19,11 @@ import typer
 
 from callactors.calls.call import Call
 from callactors.calls.contain import leaves
+from callactors.calls.outbound import Book, forbid
 from callactors.commands.call_show import Progress, result
 from callactors.commands.demo_show import Show
 from callactors.commands.run import HERE, load
-from callactors.commands.serving import raise_descriptor_limit, serving
+from callactors.commands.serving import make_folder, raise_descriptor_limit, serving
 from callactors.config import Config
 from callactors.config.config import replace
 from callactors.errors import CallactorsError, ConfigError, NotPlaced
@@ -30,7 +31,9 @@ from callactors.meters.log import configure
 from callactors.net.offload import in_thread
 from callactors.routing.cause import Cause
 from callactors.routing.rules import Order
+from callactors.scenario import Library
 from callactors.speech.brain import Brain
+from callactors.stores.ledger import open_ledger
 from callactors.stores.ledger_reader import Facts, open_reader
 
 TALKED = frozenset(
@@ -102,6 +105,9 @@ async def carry_out(
         async with trio.open_nursery() as watching:
             watch = _Watch(watching.cancel_scope)
             watching.start_soon(watch.run, signals)
+            await in_thread(_ready, config, order, agents)
+            async with open_ledger(Path(config.ledger.path), config.node) as ledger:
+                await forbid(order, config, Book(ledger, progress.tell))
             async with serving(
                 config, agents=agents, brain=brain, tell=progress.tell, scenarios=(order.scenario,)
             ) as up:
@@ -112,6 +118,12 @@ async def carry_out(
             watching.cancel_scope.cancel()
             return facts
     return None
+
+
+def _ready(config: Config, order: Order, agents: Path | None) -> None:
+    """Names and folders, before anything takes time. Raises ConfigError, Unusable."""
+    Library.find(agents).scenario(order.scenario)
+    make_folder(Path(config.data_dir))
 
 
 @attrs.define

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ssl
 
+from callactors.calls.contain import contain
 from callactors.config import Config, neighbours
 from callactors.config.schema import SipListener
 from callactors.errors import MalformedMessage, Unusable
 from callactors.meters.log import log
 from callactors.net.tls import Secure, client_context, server_context
-from callactors.net.wires import Listener, Wires
+from callactors.net.wires import Listener, Wires, Work
 from callactors.sip.address import Address, Hop, Transport
 from callactors.sip.uri import SipUri, parse_uri
 
@@ -26,12 +27,17 @@ def open_wires(config: Config) -> Wires:
             listeners,
             listed=lambda host: config.trunk_of(host) is not None,
             secure=calling.secure,
+            contained=_contained,
             trouble=lambda hop, problem: log().warning("sip.no_connection", peer=str(hop), problem=problem),
         )
     except OSError as error:
         where = ", ".join(str(listener.address) for listener in listeners)
         remedy = "stop what uses it, or choose another address with --sip HOST:PORT"
         raise Unusable(f"SIP cannot listen on {where}: {error.strerror}; {remedy}") from error
+
+
+async def _contained(serve: Work) -> None:
+    await contain("connection", serve, lambda error: None)
 
 
 class Calling:

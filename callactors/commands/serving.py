@@ -86,7 +86,8 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
-def _make_folder(data: Path) -> None:
+def make_folder(data: Path) -> None:
+    """The data folder. Blocking. Raises Unusable."""
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -110,7 +111,7 @@ async def serving(
     """
     data = Path(config.data_dir)
     with ExitStack() as closing:
-        await in_thread(_make_folder, data)
+        await in_thread(make_folder, data)
         async with open_ledger(Path(config.ledger.path), config.node) as ledger:
             books = await in_thread(playbooks, config, agents, closing, scenarios)
             phrases, lines = PhraseBook(), dict[str, ModelLine]()
