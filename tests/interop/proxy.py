@@ -17,6 +17,13 @@ from tests.interop.support import until
 
 CONFIGS = Path(__file__).parent / "kamailio"
 MODULES = next(Path("/usr/lib").glob("*/kamailio/modules"), Path("/usr/lib/kamailio/modules"))
+MASK = "127.0.0.49"  # where topoh says that everybody is
+TOPOH = f"""\
+loadmodule "topoh.so"
+modparam("topoh", "mask_key", "nobody sees who is behind")
+modparam("topoh", "mask_ip", "{MASK}")
+modparam("topoh", "sanity_checks", 0)
+"""
 
 
 @asynccontextmanager

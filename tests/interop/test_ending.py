@@ -5,15 +5,20 @@ from __future__ import annotations
 import signal
 import sqlite3
 import subprocess
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import trio
 
+from callactors.sip.address import Address
 from callactors.stores.ledger_reader import Facts
-from tests.interop.support import Exchange, Program, Sipp, sipp, until
+from tests.interop.proxy import TOPOH, kamailio
+from tests.interop.support import Exchange, Program, Sipp, free_port, sipp, until
 
 HOST = "127.0.0.1"
 ORPHANS = 5
+HIDDEN = 2  # of the orphans, behind an SBC that hides them: only routes and target of the record lead there
+SBC = "127.0.0.40"
 SOON = 2.0  # seconds from READY to the last orphan's BYE and closed record
 
 
@@ -21,24 +26,27 @@ async def test_after_kill_9_the_next_start_closes_those_calls_and_only_those_and
     exchange: Exchange, tmp_path: Path
 ) -> None:
     ended: list[Sipp] = []
+    at, sbc = Address(HOST, free_port()), Address(SBC, free_port(SBC))
 
-    async def calls_that_are_cut_off() -> None:
-        ended.append(await calling(tmp_path, first, "orphan", "is_hung_up_on_after_a_crash", "-r", "50", calls=ORPHANS))
+    async def cut_off(to: Address, scenario: str, count: int) -> None:
+        options = ("-key", "caller", "orphan", "-r", "50")
+        ended.append(await sipp(tmp_path, to, *options, scenario=scenario, host=HOST, calls=count))
 
-    async with trio.open_nursery() as calls:
-        with exchange.run() as first:
+    async with hiding(tmp_path, sbc, at), trio.open_nursery() as calls:
+        with exchange.run(sip=str(at)) as first:
             await calling(tmp_path, first, "before", "talks_and_hangs_up", "-d", "200", "-r", "10", calls=3)
             await first.closed("before", 3)
-            calls.start_soon(calls_that_are_cut_off)
+            calls.start_soon(cut_off, at, "is_hung_up_on_after_a_crash", ORPHANS - HIDDEN)
+            calls.start_soon(cut_off, sbc, "is_hung_up_on_after_a_crash_through_proxies", HIDDEN)
             await first.open_call("orphan", ORPHANS)
             old = rows(first)
             first.signal(signal.SIGKILL)
             assert await first.exit_code() == -signal.SIGKILL
-        with exchange.run(sip=str(first.sip)) as second:
+        with exchange.run(sip=str(at)) as second:
             with trio.fail_after(SOON):
                 orphans = await second.closed("orphan", ORPHANS)
-                await until(lambda: ended, SOON, "every caller to have got its BYE")
-            assert ended[0].code == 0, ended[0].errors
+                await until(lambda: len(ended) == 2, SOON, "every caller to have got its BYE")
+            assert [one.code for one in ended] == [0, 0], [one.errors for one in ended]
             assert {(one["cause"], one["sip_code"]) for one in orphans} == {("killed", 200)}
             new = rows(second)
             assert {one["call"]: one for one in new if one["caller"] == "before"} == {
@@ -91,6 +99,12 @@ async def test_a_second_sigterm_hangs_up_and_ends_at_once(exchange: Exchange, tm
         assert ended[0].code == 0, ended[0].errors
         [record] = program.calls()
         assert (record["cause"], record["ended_by"]) == ("drained", "us")
+
+
+def hiding(folder: Path, sbc: Address, house: Address) -> AbstractAsyncContextManager[Path]:
+    """Kamailio as the SBC of a house."""
+    words = {"house_host": house.host, "house_port": house.port, "carrier": "", "desk": "", "children": 1}
+    return kamailio(folder, "sbc", sbc, hiding=TOPOH, **words)
 
 
 async def calling(folder: Path, program: Program, caller: str, scenario: str, *options: str, calls: int = 1) -> Sipp:
