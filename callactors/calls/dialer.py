@@ -137,7 +137,8 @@ class _Attempt:
         return Unreached(Cause.TRUNK_FULL if full else Cause.UNREACHED, tuple(self.tried))
 
     async def _by(self, choice: Choice, way: Way, *, last: bool = False) -> Reached | Unreached | None:
-        """One way, if it is its turn; None when the next one's has come."""
+        """One way, if it is its turn; None when the next one's has come. A call that is over takes no way any more."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         if way.trunk in self.done:
             return None
         if not (last or self._healthy(way)):

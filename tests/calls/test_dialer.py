@@ -9,7 +9,7 @@ import attrs
 import msgspec
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from callactors.calls.dialer import PROGRESS, SILENT, Dialer, Reached, Unreached
 from callactors.config import Config, load
@@ -176,6 +176,22 @@ async def test_a_persons_answer_is_the_last_word(answer: Does, cause: Cause, aut
     out = exchange(answer)
     assert await out.dial() == Unreached(cause, tuple(out.lost))
     assert (out.hosts, len(out.lost)) == ([A], 1)
+
+
+async def test_whoever_gives_up_the_call_while_a_try_ends_begins_no_other(autojump_clock: MockClock) -> None:
+    out, begun = exchange(b=silent), list[str]()
+
+    async def start(way: Way) -> ScriptedLeg:
+        begun.append(way.hop.host)
+        return await out.start(way)
+
+    wanted = Wanted(purpose="outbound", number=NUMBER, trunk="b")
+    async with trio.open_nursery() as call:
+        call.start_soon(out.dialer.dial, wanted, start, lambda leg, tried: None)
+        await wait_all_tasks_blocked()
+        out.legs[0].settle(reason="cancelled")
+        call.cancel_scope.cancel()
+    assert begun in ([B], [SPARE])
 
 
 async def test_nobody_answering_costs_four_seconds_and_a_cancel(autojump_clock: MockClock) -> None:
