@@ -137,6 +137,13 @@ class Admission:
 
         Never raises. What is refused has its row.
         """
+        return contain_now("invite", lambda: self._decide(invite, vouched), lambda error: self._broken(invite))
+
+    def _broken(self, invite: Invited) -> None:
+        """Not even its refusal could be written."""
+        self.making.endpoint.reject(invite.session, 500)
+
+    def _decide(self, invite: Invited, vouched: Vouched | None) -> Call | Brief | None:
         offered = Offered.of(invite, self.making.config.trunk(invite.trunk), vouched)
         decided = contain_now("admission", lambda: self._decided(offered), _not_admitted)
         if isinstance(decided, Refused):

@@ -2,22 +2,24 @@
 
 - Whoever answers is alive, whatever the answer, but for 408, 502, 503 and 504: those say "not now".
 - Each trunk is asked `probe.every` seconds apart, give or take a tenth, so that a cluster's probes spread out.
+- A round that breaks on an error of ours is one line of the log; the next one comes all the same.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 import attrs
 import trio
 
-from callactors.actors.mailbox import Mailbox
+from callactors.calls.contain import contain
 from callactors.calls.dialer import Dialer
 from callactors.calls.trunk_board import TrunkBoard
 from callactors.config.trunk_schema import Probe
 from callactors.net.sip_endpoint import SipEndpoint
-from callactors.sip import events as sip
 from callactors.sip.address import Hop
+from callactors.sip.events import Replied
 from callactors.sip.uri import SipUri
 
 PATIENCE = 4.0  # seconds until an answer
@@ -74,11 +76,14 @@ class Prober:
     async def _keep_probing(self, trunk: str, probe: Probe) -> None:
         while True:
             await trio.sleep(probe.every * self.random.uniform(1 - JITTER, 1 + JITTER))
-            answers = await self.probe(trunk)
-            for probed in answers:
-                self._tell(probed)
-            if self.board is not None and not answers:
-                self.board.note(trunk, "address", state="not found")
+            await contain("prober", partial(self._look, trunk), lambda error: None)
+
+    async def _look(self, trunk: str) -> None:
+        answers = await self.probe(trunk)
+        for probed in answers:
+            self._tell(probed)
+        if self.board is not None and not answers:
+            self.board.note(trunk, "address", state="not found")
 
     def _tell(self, probed: Probed) -> None:
         now, breakers = trio.current_time(), self.dialer.breakers
@@ -88,7 +93,7 @@ class Prober:
             self.board.note(probed.trunk, str(probed.hop), state=state, status=probed.status)
 
     async def _ask(self, trunk: str, hop: Hop, target: SipUri, answers: list[Probed]) -> None:
-        began, events = trio.current_time(), Mailbox[sip.Event](4)
+        began = trio.current_time()
         auth = self.dialer.config.trunks[trunk].auth
         asked = self.endpoint.ask(
             "OPTIONS",
@@ -99,13 +104,9 @@ class Prober:
             headers=[("Accept", "application/sdp")],
             credentials=(auth.user, auth.password.reveal()) if auth else None,
         )
-        self.endpoint.subscribe(asked, events.offer)
-        event: sip.Event | None = None
-        try:
-            with trio.move_on_after(PATIENCE):
-                event = await events.receive()
-        finally:
-            self.endpoint.finish(asked)
-        took, broken = trio.current_time() - began, isinstance(event, sip.Replied) and event.unreachable
-        status = event.status if isinstance(event, sip.Replied) and not broken else None
-        answers.append(Probed(trunk, hop, status, took, broken))
+        reply: Replied | None = None
+        with trio.move_on_after(PATIENCE):
+            reply = await self.endpoint.wait_replied(asked)
+        broken = reply is not None and reply.unreachable
+        status = None if reply is None or broken else reply.status
+        answers.append(Probed(trunk, hop, status, trio.current_time() - began, broken))

@@ -1,25 +1,27 @@
 """Registers with the trunks that want it, keeps the registrations alive, and takes them back at the end.
 
 - One task a trunk. A registrar's hops are tried in DNS order; when all have failed, the pause grows, with jitter.
+  An error of ours is such a failure, and ends neither the task nor the process.
 - The end is synchronous: the REGISTER that takes a binding back leaves, the process's last seconds see it answered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
+from functools import partial
 from random import Random
 
 import attrs
 import trio
 
+from callactors.calls.contain import contain
 from callactors.calls.ways import Locate
 from callactors.config import Config
 from callactors.config.trunk_schema import Auth, TrunkSettings
 from callactors.errors import MalformedMessage, UnsafeText
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.sip.address import Hop
-from callactors.sip.events import Event, Replied
+from callactors.sip.events import Replied
 from callactors.sip.registration import Registration
 from callactors.sip.uri import SipUri, parse_uri
 
@@ -62,7 +64,7 @@ class Registrar:
         hop: Hop | None = None
         try:
             while True:
-                hop = await self._register(trunk, registration, hop)
+                hop = await contain("registrar", partial(self._register, trunk, registration, hop), lambda error: None)
                 if hop is None:
                     await trio.sleep(registration.pause(self.random))
                 else:
@@ -98,16 +100,8 @@ class Registrar:
         return registration.state == "held"
 
     async def _answer(self, trunk: str, registration: Registration, hop: Hop) -> Replied | None:
-        into, answers = trio.open_memory_channel[Event](inf)  # two events at most: Replied, Gone
-        with into, answers:
-            session = self._ask(trunk, registration, hop)
-            if session is None:
-                return None
-            self.endpoint.subscribe(session, into.send_nowait)
-            async for event in answers:
-                if isinstance(event, Replied):
-                    return event
-        return None
+        session = self._ask(trunk, registration, hop)
+        return None if session is None else await self.endpoint.wait_replied(session)
 
     def _ask(self, trunk: str, registration: Registration, hop: Hop, expires: int | None = None) -> int | None:
         try:

@@ -53,7 +53,10 @@ class TrunkBoard:
                     log().warning("trunks.not_shown", path=str(self._path), error=str(error))
                 await trio.sleep(PAUSE)
         finally:
-            self._path.unlink(missing_ok=True)
+            try:
+                self._path.unlink(missing_ok=True)  # a name goes; nothing is read or written
+            except OSError as error:
+                log().warning("trunks.not_shown", path=str(self._path), error=str(error))
 
 
 def read_board(folder: Path) -> Board:

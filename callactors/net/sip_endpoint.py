@@ -19,7 +19,7 @@ from callactors.net.udp import UdpSocket, Wire
 from callactors.sip.address import Address, Hop
 from callactors.sip.dialog import DialogFacts, DialogId
 from callactors.sip.endpoint import Endpoint
-from callactors.sip.events import Event, Gone, Invited
+from callactors.sip.events import Event, Gone, Invited, Replied
 from callactors.sip.gate import Gate
 from callactors.sip.headers import NameAddr
 from callactors.sip.policy import Policy
@@ -213,6 +213,17 @@ class SipEndpoint:
         )  # fmt: skip
         self._flush()
         return session
+
+    async def wait_replied(self, session: int) -> Replied:
+        """The answer to `ask`, and nobody else subscribes. Who stops waiting does not ask any more."""
+        put, events = trio.open_memory_channel[Event](2)  # Replied, then Gone
+        self.subscribe(session, put.send_nowait)
+        try:
+            while not isinstance(event := await events.receive(), Replied):
+                pass
+            return event
+        finally:
+            self.finish(session)
 
     def refer(
         self, session: int, refer_to: str, referred_by: str | None = None, replaces: DialogId | None = None

@@ -65,7 +65,9 @@ class Connection:
         self._active = -inf
 
     def send(self, data: bytes) -> None:
-        """Queue it; a peer with too much unread loses the connection."""
+        """Queue it; a peer with too much unread loses the connection, and what comes after that is nobody's."""
+        if self._scope.cancel_called:
+            return
         self._queue.append(data)
         self._queued += len(data)
         if len(self._queue) > MAX_QUEUED or self._queued > MAX_QUEUED_BYTES:

@@ -14,7 +14,8 @@ import itertools
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import attrs
 import trio
@@ -30,6 +31,12 @@ BACKLOG = 256
 UNACKNOWLEDGED = 10_000  # milliseconds the network may take to acknowledge our bytes (TCP_USER_TIMEOUT)
 
 Key = tuple[str, int, Transport]
+Work = Callable[[], Awaitable[None]]
+Contained = Callable[[Work], Awaitable[None]]
+
+
+async def _bare(work: Work) -> None:
+    await work()
 
 
 @attrs.frozen
@@ -68,11 +75,13 @@ class Wires:
         trouble: Callable[[Hop, str], None] = lambda hop, problem: None,
         patience: Patience | None = None,
         caps: Caps | None = None,
+        contained: Contained = _bare,
     ) -> None:
+        """`contained` runs what serves one connection: an error of ours in there is to end that connection alone."""
         self.counters: Counter[str] = Counter()
         self.on_lost: OnLost = ignore_lost
         self._listed, self._secure, self._trouble = listed, secure or _trusting_the_system(), trouble
-        self._patience, self._caps = patience or Patience(), caps or Caps()
+        self._patience, self._caps, self._contained = patience or Patience(), caps or Caps(), contained
         self._numbers = itertools.count(1)
         self._datagrams: list[UdpSocket] = []
         self._servers: list[tuple[Listener, socket.socket]] = []
@@ -138,7 +147,7 @@ class Wires:
             for listener, server in self._servers:
                 await nursery.start(self._listen, listener, server, nursery)
             for connection in self._waiting:
-                nursery.start_soon(self._connect, connection)
+                nursery.start_soon(self._contained, partial(self._connect, connection))
             self._waiting.clear()
             task_status.started()
 
@@ -179,7 +188,7 @@ class Wires:
         self, listener: Listener, server: socket.socket, nursery: trio.Nursery, task_status: trio.TaskStatus[object]
     ) -> None:
         async def take(stream: trio.SocketStream) -> None:
-            await self._accept(listener, stream)
+            await self._contained(partial(self._accept, listener, stream))
 
         listening = trio.SocketListener(trio.socket.from_stdlib_socket(server))
         await trio.serve_listeners(take, [listening], handler_nursery=nursery, task_status=task_status)
@@ -240,7 +249,7 @@ class Wires:
         if self._nursery is None:
             self._waiting.append(connection)
         else:
-            self._nursery.start_soon(self._connect, connection)
+            self._nursery.start_soon(self._contained, partial(self._connect, connection))
         return connection
 
     async def _connect(self, connection: Connection) -> None:
@@ -304,13 +313,15 @@ class Wires:
     async def _serve(self, connection: Connection, stream: Stream | None) -> None:
         """Serve an open connection to its end, and say so unless it was ours to end. None could not be opened."""
         ended = Ended.CLOSED
-        if stream is not None:
-            self._enter(connection)
-            ended = await connection.run(stream, self._inbox_in.send)
-            self.counters[f"connections_{ended.name.lower()}"] += 1
-        elif connection.ours:
-            self.counters["unopened"] += 1
-        self._leave(connection)
+        try:
+            if stream is not None:
+                self._enter(connection)
+                ended = await connection.run(stream, self._inbox_in.send)
+                self.counters[f"connections_{ended.name.lower()}"] += 1
+            elif connection.ours:
+                self.counters["unopened"] += 1
+        finally:
+            self._leave(connection)
         if ended is not Ended.DONE:
             self.on_lost(connection.peer, ended is Ended.BROKEN)
 

@@ -20,6 +20,7 @@ from callactors.net import offload
 from callactors.net.resolver import Resolver
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.sip.address import Hop
+from callactors.sip.uri import SipUri
 from callactors.testing.manners import Manners
 from callactors.testing.user_agent import UserAgent, user_agent
 
@@ -83,6 +84,24 @@ async def test_probes_open_a_breaker_and_close_it(autojump_clock: MockClock) -> 
         await trio.sleep(40)
         assert breakers.state("a", hop, trio.current_time()) == "closed"
         nursery.cancel_scope.cancel()
+
+
+async def test_a_round_that_breaks_is_followed_by_the_next(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[SipUri] = []
+
+    async def broken(self: Resolver, uri: SipUri) -> list[Hop]:
+        await trio.lowlevel.checkpoint()
+        rounds.append(uri)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Resolver, "hops", broken)
+    async with probing("sip:127.0.0.41") as prober, trio.open_nursery() as nursery:
+        nursery.start_soon(prober.run)
+        await trio.sleep(100)
+        nursery.cancel_scope.cancel()
+    assert len(rounds) == 3
 
 
 async def test_a_trunk_that_wants_no_probe_gets_none(autojump_clock: MockClock) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from random import Random
 
 import attrs
+import pytest
 import trio
 
 from callactors.calls.registrar import Registrar
@@ -130,6 +131,18 @@ async def test_it_registers_refreshes_and_takes_it_back(autojump_clock: trio.tes
     assert (first.headers.get("Contact") or "").startswith("<sip:100@127.0.0.1:")
     assert last.headers.get("CSeq") == "4 REGISTER"
     assert [event for event, _ in one.told] == ["registered"]
+
+
+async def test_an_error_of_ours_is_a_failure_and_it_is_tried_again(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(takes_all) as one:
+        with monkeypatch.context() as dns:
+            dns.setattr(Hops, "hops", None)
+            await trio.sleep(30)
+            assert one.desks[0].expires() == []
+        await trio.sleep(60)
+        assert one.desks[0].expires() == ["300"]
 
 
 async def test_it_answers_the_registrars_challenge_each_time(autojump_clock: trio.testing.MockClock) -> None:

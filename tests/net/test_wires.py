@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -88,6 +88,28 @@ async def cut(stream: trio.SocketStream) -> None:
     """RST, not FIN."""
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     await trio.aclose_forcefully(stream)
+
+
+async def test_an_error_of_ours_ends_one_connection_and_no_other() -> None:
+    broken: list[Exception] = []
+
+    async def contained(serve: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await serve()
+        except ZeroDivisionError as error:
+            broken.append(error)
+
+    def listed(host: str) -> bool:
+        return host != "127.0.0.66" or bool(1 / 0)
+
+    async with running(listening(listed=listed, contained=contained)) as (end,):
+        stranger, stream = await raw(end), await raw(end, "127.0.0.2")
+        assert await closes(stranger) == b""
+        await stranger.aclose()
+        await stream.send_all(MESSAGE)
+        assert (await end.hear())[0] == MESSAGE
+        assert (len(broken), end.wire.connections()) == (1, 1)
+        await trio.aclose_forcefully(stream)
 
 
 # -- which connection ------------------------------------------------------------------------------------------------
