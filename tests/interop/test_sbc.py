@@ -41,7 +41,7 @@ trunks:
     to: "sip:{sbc}"
     caller_ids: ["{shown}"]
     country: US
-    refers: directory
+    refers: permitted
 numbers:
   - {{match: "{number}", trunk: sbc, scenario: salon}}
   - {{match: "+13125550102", trunk: sbc, scenario: attended}}
@@ -183,15 +183,15 @@ async def test_a_caller_who_presses_0_is_referred_to_the_desk_through_the_sbc(
     assert [home.kept(attempt, hiding) for attempt in facts["attempts"]] == [True]
 
 
-@hidden
-async def test_a_caller_who_refers_us_to_the_desk_is_told_how_it_goes_and_the_desk_goes_on_in_the_same_record(
-    hiding: str, home: Home, tmp_path: Path
+@pytest.mark.parametrize(("hiding", "target"), [("topoh-ids", "desk"), ("topos", "+13125550160")])
+async def test_a_caller_who_refers_us_on_is_told_how_it_goes_and_the_conversation_goes_on_there_in_the_same_record(
+    hiding: str, target: str, home: Home, tmp_path: Path
 ) -> None:
     caller = f"refers-{hiding}"
-    options = ("-s", NUMBER, "-key", "caller", caller, "-key", "target", "desk", "-d", "500")
+    options = ("-s", NUMBER, "-key", "caller", caller, "-key", "target", target, "-d", "200")
     async with (
-        sipp_phone(tmp_path, "answers_through_proxies", "-d", "1500") as desk,
-        home.behind(tmp_path, hiding, desk=desk.address) as sbc,
+        sipp_phone(tmp_path, "answers_through_proxies", "-d", "1000") as other,
+        home.behind(tmp_path, hiding, carrier=other.address, desk=other.address) as sbc,
     ):
         done = await sipp(tmp_path, sbc, *options, scenario="refers_through_proxies")
         assert done.code == 0, done.errors
@@ -252,6 +252,30 @@ async def test_who_refers_us_to_a_call_of_theirs_has_us_take_their_place_in_it(
 
 def ways(facts: dict[str, Any]) -> list[tuple[str, str, int]]:
     return [(one["kind"], one["outcome"], one["sip_code"]) for one in facts["transfers"]]
+
+
+@hidden
+async def test_an_office_that_talks_to_our_agent_first_puts_its_customer_through_to_the_same_conversation(
+    hiding: str, home: Home, tmp_path: Path
+) -> None:
+    async with (
+        user_agent(CARRIER, name=f"office-{hiding}") as office,
+        user_agent(CARRIER, name="customer", manners=Manners(invite=200, rings=0)) as customer,
+        home.behind(tmp_path, hiding, desk=customer.address) as sbc,
+    ):
+        call = await office.dial(f"sip:desk@{sbc}")
+        consult = await office.dial(f"sip:{NUMBER}@{sbc}", caller=office.name)
+        call.refer(f"sip:{NUMBER}@{sbc}", replaces=consult)
+        with trio.fail_after(10):
+            await consult.ended.wait()
+            await customer.calls[0].transferred.wait()
+        successor = customer.calls[0].successor
+        assert successor is not None
+        assert not successor.ended.is_set()
+        successor.hang_up()
+        facts = await home.call(office.name, "caller_hung_up")
+    assert [home.kept(attempt, hiding) for attempt in facts["attempts"]] == [True, True]
+    assert facts["attempts"][1]["sip_code"] == 200
 
 
 async def talking(who: str, home: Home, office: UserAgent, sbc: Address, name: str) -> tuple[PhoneCall, str]:
