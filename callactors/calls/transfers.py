@@ -27,6 +27,8 @@ from callactors.calls.patience import Patience
 from callactors.calls.record import CallRecord
 from callactors.routing.cause import Cause
 
+LONGEST = 200  # characters kept of a target that nobody is
+
 
 @attrs.define(eq=False)
 class Transfers:
@@ -40,12 +42,13 @@ class Transfers:
     bridged: trio.Event = attrs.field(factory=trio.Event, init=False)  # caller and person talk, the agent is gone
     _asked: ToolRequested | None = attrs.field(default=None, init=False)  # by the model, and not answered yet
     _tried: TransferTried | None = attrs.field(default=None, init=False)  # its outcome is not known yet
+    _target: str | None = attrs.field(default=None, init=False)  # what was asked for, until a way there is tried
 
     def begin(self, target: str, request: ToolRequested | None) -> bool:
         """Ask for a transfer, by the model's request or (None) a digit's; False when one is under way already."""
         if self.under_way:
             return False
-        self.under_way, self._asked = True, request
+        self.under_way, self._asked, self._target = True, request, target
         self.patience.busy()
         self.tell("transfer", target=target)
         request_id = request.tool_request_id if request else "digit"
@@ -59,11 +62,14 @@ class Transfers:
         """The model was answered; when that is about a transfer of its asking, that one came to nothing."""
         if self._asked is not None and self._asked.tool_request_id == finished.tool_request_id:
             self.under_way = False
+            if self._target is not None:  # nobody of that name: the list is the scenario's, whatever a model says
+                self.record.event("transfer_denied", target=self._target[:LONGEST])
             self._answered("failed", finished.output)
 
     def tried(self, tried: TransferTried) -> CallEnded | None:
         """One attempt, begun or ended; with the caller gone to the person, how the call ends."""
         self.record.transfer(tried)
+        self._target = None
         self._tried = tried if tried.outcome is None else None
         if tried.outcome is None:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -163,14 +164,22 @@ async def test_a_model_that_asks_twice_is_told_that_a_transfer_is_under_way(
         assert "no_answer" in await talk.told(first)
 
 
-async def test_a_target_the_scenario_does_not_name_is_never_dialled(autojump_clock: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "target",
+    ["sip:+88216123456", "tel:19005550142", "sip:x@evil;transport=tcp", "sip:internal@127.0.0.1", "front_desk\r\nX: 1"],
+)
+async def test_a_target_the_scenario_does_not_name_is_never_dialled(
+    target: str, autojump_clock: object, tmp_path: Path
+) -> None:
     async with talking(tmp_path) as talk:
-        call = await talk.peer.request_tool("transfer_to_human", {"target": "sip:evil@203.0.113.9"})
+        call = await talk.peer.request_tool("transfer_to_human", {"target": target})
         assert "no one called" in await talk.told(call)
         await talk.goes_on()
         assert not talk.caller.requests("REFER")
         record = await talk.hang_up()
     assert [(row["tool"], row["state"]) for row in record["tool_runs"]] == [("transfer_to_human", "failed")]
+    denied = [json.loads(row["body"]) for row in record["events"] if row["kind"] == "transfer_denied"]
+    assert denied == [{"target": target}]
 
 
 async def test_a_caller_who_hangs_up_during_the_announcement_is_no_transfer(
