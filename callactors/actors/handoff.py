@@ -175,7 +175,7 @@ class Handoff:
             return _ended(reached.outcome, reached.sip_code)
         self._person = reached
         aside.speak_to(reached)
-        await self._say("briefing", self.phrases.briefing)
+        await self._say("briefing", self.phrases.briefing, reached)
         aside.speak_to(None)
         return _ended("refused") if reached.gone else None
 
@@ -214,20 +214,24 @@ class Handoff:
 
     # -- speaking and waiting ------------------------------------------------------------------------------------
 
-    async def _say(self, kind: str, text: str) -> None:
-        """Say it, and wait until it was heard."""
-        if not text:
+    async def _say(self, kind: str, text: str, listener: Person | None = None) -> None:
+        """Say it, and wait until it was heard, or `listener` is gone."""
+        if not text or (listener is not None and listener.gone):
             return
         utterance = f"local:{kind}-{self._tried}"
         await self.desk.send(SpeakPhrase(at=trio.current_time(), utterance=utterance, text=text))
-        await self._wait_for(AgentSpoke, ANNOUNCE, utterance)
+        await self._wait_for(AgentSpoke, ANNOUNCE, utterance, listener)
 
-    async def _wait_for(self, kind: type[W], patience: float, utterance: str | None = None) -> W | None:
+    async def _wait_for(
+        self, kind: type[W], patience: float, utterance: str | None = None, listener: Person | None = None
+    ) -> W | None:
         """The next such message; a request for another transfer waits, and only the latest."""
         with trio.move_on_after(patience if patience else math.inf):
             async for message in self.mailbox:
                 if isinstance(message, TransferRequested):
                     self._next = message
+                if listener is not None and listener.gone:
+                    return None
                 if not isinstance(message, kind):
                     continue
                 if isinstance(message, AgentSpoke) and message.utterance != utterance:

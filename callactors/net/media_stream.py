@@ -334,14 +334,13 @@ class MediaStream:
             self._sweep(now)
 
     def _speak(self, now: float, scheduled: float, timestamp: int) -> None:
+        relayed = self._relayed.take() if self._relayed is not None else None
         if self._digits:
             self._send_digit_slot(self._digits.popleft(), timestamp)
             self._tell_sent(now)
             return
         audio = self._playout.take()
-        if self._relayed is not None:
-            relayed = self._relayed.take()
-            audio = relayed if audio is None else audio
+        audio = relayed if audio is None else audio
         if audio is None:
             self._send(self._payload_type, timestamp, self.fill.take())
             if self._sent:

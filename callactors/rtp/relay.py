@@ -3,6 +3,7 @@
 - Frames leave DEPTH after they came: that is all the delay a bridge adds, and all the jitter it takes.
 - Order is restored and doubles are dropped; what is lost is the last frame repeated and faded, then nothing.
 - Packets that come too late LATE times in a row, or lie more than ROOM ahead, move the place from which is read.
+- What has piled up (we, or the sender, were late once) goes again, a frame every SPARE slots in which it was not needed.
 - One byte a sample, in the law of the stream that says it.
 """
 
@@ -14,6 +15,7 @@ from callactors.rtp.playout import FRAME
 DEPTH = 2 * FRAME  # samples, 40 ms
 ROOM = 12 * FRAME  # samples that may be kept
 LATE = 5
+SPARE = 25  # slots: half a second
 HALF = 1 << 31
 
 
@@ -28,6 +30,7 @@ class RelayBuffer:
         self._source: int | None = None
         self._last, self._missed = b"", len(law.fades)
         self._late_in_a_row = 0
+        self._least, self._slots = ROOM, 0  # what was there at least, in so many slots
 
     def put(self, source: int, timestamp: int, audio: bytes) -> None:
         """One packet's audio; another `source` (SSRC) begins anew."""
@@ -49,6 +52,11 @@ class RelayBuffer:
         """The next 20 ms; None when there is nothing to say."""
         if self._next is None:
             return None
+        self._catch_up()
+        return self._frame()
+
+    def _frame(self) -> bytes | None:
+        assert self._next is not None  # take() looked
         self._next = (self._next + FRAME) & 0xFFFFFFFF
         frame, there = bytes(self._audio[:FRAME]), self._there.count(1, 0, FRAME)
         del self._audio[:FRAME], self._there[:FRAME]
@@ -56,6 +64,15 @@ class RelayBuffer:
             return self._conceal()
         self._last, self._missed = frame + self._law.silence * (FRAME - len(frame)), 0
         return self._last
+
+    def _catch_up(self) -> None:
+        """Leave out a frame after SPARE slots in which there was always more than the depth asks for."""
+        self._least, self._slots = min(self._least, len(self._audio)), self._slots + 1
+        if self._slots < SPARE:
+            return
+        if self._least > DEPTH + FRAME:
+            self._frame()
+        self._least, self._slots = ROOM, 0
 
     def _begin(self, source: int, timestamp: int) -> int:
         """Read from DEPTH before this packet; where it lies then."""

@@ -227,8 +227,10 @@ async def test_a_desk_that_hangs_up_while_it_is_briefed_gets_nobody(autojump_clo
         desk = await through.desk_answers()
         await until(lambda: through.desk_hears(desk))
         desk.hang_up()
-        assert "not taken: refused" in await through.talk.told(request)
+        left = trio.current_time()
         await through.talk.caller.hears("back")
+        assert trio.current_time() - left < 1.5
+        assert "not taken: refused" in await through.talk.told(request)
 
 
 async def test_a_number_for_help_is_never_dialled_as_a_transfer(autojump_clock: object, tmp_path: Path) -> None:

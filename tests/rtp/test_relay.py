@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callactors.audio.g711 import LAWS
-from callactors.rtp.relay import DEPTH, LATE, ROOM, RelayBuffer
+from callactors.rtp.relay import DEPTH, LATE, ROOM, SPARE, RelayBuffer
 
 FRAME = 160
 LAW = LAWS["pcmu"]
@@ -79,6 +79,20 @@ def test_another_source_and_a_jump_ahead_begin_anew() -> None:
     assert said(relay, 3)[-1] == 2
     relay.put(2, 900_000, words(3))
     assert said(relay, 3)[-1] == 3
+
+
+def test_what_has_piled_up_is_worked_off_and_no_more_than_that() -> None:
+    relay = RelayBuffer(LAW)
+    for number in range(6):  # we were late: these came at once
+        relay.put(1, number * FRAME, words(number))
+    behind = []
+    for number in range(6, 250):
+        relay.put(1, number * FRAME, words(number))
+        frame = relay.take()
+        behind.append(number - frame[0] if frame else None)
+    assert (behind[SPARE - 2], behind[SPARE]) == (8, 7)
+    assert behind[-1] == DEPTH // FRAME
+    assert relay.lost == 0
 
 
 @settings(max_examples=100, deadline=None)
