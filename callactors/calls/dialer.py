@@ -193,15 +193,15 @@ class _Attempt:
 
     async def _try(self, choice: Choice, way: Way) -> tuple[PlacedLeg | None, Tried]:
         """One INVITE, where the trunk has room for it; its breaker hears how it went."""
-        failed: bool | None = None
+        failed, rest = None, None
         try:
             if not await self._room(way.trunk):
                 self.done.add(way.trunk)
                 return None, self._skip(choice, FULL)
             leg, tried = await self._invite(way)
-            failed = blames_trunk(tried)
+            failed, rest = blames_trunk(tried), tried.rest
         finally:
-            self.dialer.breakers.report(way.trunk, way.hop, failed, trio.current_time())
+            self.dialer.breakers.report(way.trunk, way.hop, failed, trio.current_time(), rest)
         if not tried.answered:
             self._lost(leg, tried)
         return leg, tried

@@ -102,7 +102,7 @@ class Prober:
             trunk=trunk,
             caller=self.dialer.finder.caller(trunk),
             headers=[("Accept", "application/sdp")],
-            credentials=(auth.user, auth.password.reveal()) if auth else None,
+            credentials=auth.account if auth else None,
         )
         reply: Replied | None = None
         with trio.move_on_after(PATIENCE):

@@ -17,7 +17,7 @@ import trio
 from callactors.calls.contain import contain
 from callactors.calls.ways import Locate
 from callactors.config import Config
-from callactors.config.trunk_schema import Auth, TrunkSettings
+from callactors.config.trunk_schema import TrunkSettings
 from callactors.errors import MalformedMessage, UnsafeText
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.sip.address import Hop
@@ -113,17 +113,13 @@ class Registrar:
                 caller=registration.party,
                 callee=registration.party,
                 headers=registration.headers(self.endpoint.contact(hop), expires),
-                credentials=_credentials(self.config.trunks[trunk].auth),
+                credentials=auth.account if (auth := self.config.trunks[trunk].auth) else None,
                 call_id=registration.call_id,
                 cseq=registration.cseq + 1,
             )
         except (MalformedMessage, UnsafeText) as error:
             self.tell("not_registered", trunk, problem=str(error))
             return None
-
-
-def _credentials(auth: Auth | None) -> tuple[str, str] | None:
-    return (auth.user, auth.password.reveal()) if auth is not None else None
 
 
 def _sip(text: str) -> SipUri | None:

@@ -149,7 +149,7 @@ class WayFinder:
             caller=caller,
             headers=wanted.headers,
             location=wanted.location,
-            credentials=(auth.user, auth.password.reveal()) if auth else None,
+            credentials=auth.account if auth else None,
             rate=choice.rate,
         )
 

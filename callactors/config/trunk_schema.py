@@ -13,6 +13,7 @@ import msgspec
 from callactors.config.section import Amount, Positive, Section
 from callactors.config.values import FileName, Name, Number, Seconds, Secret, Uri
 from callactors.routing.trunk import Network
+from callactors.sip.login import Account
 
 Codec = Literal["pcmu", "pcma", "opus", "g722"]
 Algorithm = Literal["SHA-256", "SHA-512-256", "MD5"]
@@ -33,6 +34,11 @@ class Auth(Section, frozen=True, kw_only=True):
     user: str
     password: Secret
     realm: str | None = None
+
+    @property
+    def account(self) -> Account:
+        """For whoever answers the challenges."""
+        return Account(self.user, self.password.reveal(), self.realm)
 
 
 class Challenge(Section, frozen=True, kw_only=True):

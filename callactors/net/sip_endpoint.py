@@ -22,6 +22,7 @@ from callactors.sip.endpoint import Endpoint
 from callactors.sip.events import Event, Gone, Invited, Replied
 from callactors.sip.gate import Gate
 from callactors.sip.headers import NameAddr
+from callactors.sip.login import Account
 from callactors.sip.policy import Policy
 from callactors.sip.uri import SipUri
 
@@ -154,7 +155,7 @@ class SipEndpoint:
         caller: NameAddr,
         body: bytes,
         headers: Iterable[tuple[str, str]] = (),
-        credentials: tuple[str, str] | None = None,
+        credentials: Account | None = None,
     ) -> int:
         """Place a call to a numeric address. Raises UnsafeText."""
         session = self._endpoint.invite(
@@ -202,7 +203,7 @@ class SipEndpoint:
         callee: NameAddr | None = None,
         headers: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
-        credentials: tuple[str, str] | None = None,
+        credentials: Account | None = None,
         call_id: str = "",
         cseq: int = 1,
     ) -> int:
@@ -254,7 +255,7 @@ class SipEndpoint:
         """Our Contact as that neighbour is told it, in angle brackets."""
         return self._endpoint.contact(to)
 
-    def bye_orphan(self, facts: DialogFacts, cseq: int, credentials: tuple[str, str] | None = None) -> None:
+    def bye_orphan(self, facts: DialogFacts, cseq: int, credentials: Account | None = None) -> None:
         """BYE a dialog of a process that died. Raises MalformedMessage when the facts do not parse."""
         self._endpoint.bye_orphan(facts, cseq, now=trio.current_time(), credentials=credentials)
         self._flush()

@@ -2,7 +2,8 @@
 
     closed --`fail` of the last `of` failed--> open --rest, with jitter--> half-open --one success--> closed
                                                  ^-----------one failure, rest doubled-----'
-Fed by real calls and by OPTIONS probes. `now` and randomness are arguments.
+Fed by real calls and by OPTIONS probes. Whoever says how long (503 with Retry-After, RFC 3261 section 21.5.4) opens it
+at once, for as long as that, LONGEST at the most. `now` and randomness are arguments.
 """
 
 from __future__ import annotations
@@ -50,13 +51,15 @@ class Breaker:
         allowed, self.trying = not self.trying, True
         return allowed
 
-    def report(self, failed: bool | None, now: float, random: Random) -> None:
-        """How it went: True it failed, False it did well, None nobody can tell."""
+    def report(self, failed: bool | None, now: float, random: Random, rest: float | None = None) -> None:
+        """How it went: True it failed, False it did well, None nobody can tell. `rest`: it asks for such a pause."""
         self.trying = False
         if failed is None:
             return
         if not failed:
             self._mend()
+        elif rest:
+            self.until = max(self.until or now, now + min(LONGEST, rest))
         elif self.until is not None:
             self.rest = min(LONGEST, self.rest * 2) if self.state(now) == "half_open" else self.rest
             self._trip(now, random)
@@ -97,9 +100,9 @@ class Breakers:
         """Whether a call may go there now."""
         return self._of(trunk, hop).allows(now)
 
-    def report(self, trunk: str, hop: Hop, failed: bool | None, now: float) -> None:
-        """What a call or a probe has shown."""
-        self._of(trunk, hop).report(failed, now, self._random)
+    def report(self, trunk: str, hop: Hop, failed: bool | None, now: float, rest: float | None = None) -> None:
+        """What a call or a probe has shown; `rest` is how many seconds it asked to be left alone (Retry-After)."""
+        self._of(trunk, hop).report(failed, now, self._random, rest)
 
     def state(self, trunk: str, hop: Hop, now: float) -> State:
         return self._of(trunk, hop).state(now)

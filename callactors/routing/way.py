@@ -11,6 +11,7 @@ import msgspec
 
 from callactors.sip.address import Hop
 from callactors.sip.headers import NameAddr
+from callactors.sip.login import Account
 from callactors.sip.multipart import Location
 from callactors.sip.uri import SipUri
 
@@ -44,7 +45,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     caller: NameAddr
     headers: tuple[tuple[str, str], ...] = ()
     location: Location | None = None
-    credentials: tuple[str, str] | None = None
+    credentials: Account | None = None
     plainer: bool = False
     rate: float | None = None  # USD a minute
 
@@ -63,3 +64,4 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     heard: bool = False
     transport_failed: bool = False
     reason: str = ""
+    rest: int | None = None  # seconds a 503 asks to be left alone (its Retry-After)

@@ -23,7 +23,7 @@ from callactors.sip.events import Event
 from callactors.sip.gate import Gate
 from callactors.sip.headers import NameAddr
 from callactors.sip.incoming import Incoming
-from callactors.sip.login import Login
+from callactors.sip.login import Account, Login
 from callactors.sip.outgoing import Outgoing
 from callactors.sip.policy import Policy
 from callactors.sip.reception import Reception
@@ -178,7 +178,7 @@ class Endpoint:
         caller: NameAddr,
         body: bytes,
         headers: Iterable[tuple[str, str]] = (),
-        credentials: tuple[str, str] | None = None,
+        credentials: Account | None = None,
         now: float,
     ) -> int:
         """Place a call; Progressed, then Answered or Failed follow. Raises UnsafeText for unwritable headers."""
@@ -238,6 +238,7 @@ class Endpoint:
     ) -> None:
         """Ask the peer to dial `refer_to`; ReferAnswered, then Notified follow. Raises UnsafeText.
 
+        `referred_by` is a URI (RFC 3892); None is ours, as the dialog has it.
         `replaces` is a dialog of ours with whoever is to be dialled (attended transfer, RFC 5589 section 7.3).
         """
         if (found := self._table.sessions.get(session)) is not None:
@@ -266,7 +267,7 @@ class Endpoint:
         callee: NameAddr | None = None,
         headers: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
-        credentials: tuple[str, str] | None = None,
+        credentials: Account | None = None,
         call_id: str = "",
         cseq: int = 1,
         now: float,
@@ -279,7 +280,7 @@ class Endpoint:
             method=method, uri=uri, to=to, trunk=trunk, caller=caller, callee=callee or NameAddr("", uri),
             headers=tuple(headers), body=body, call_id=call_id, cseq=cseq,
         )  # fmt: skip
-        login = None if credentials is None else Login(*credentials)
+        login = None if credentials is None else Login(credentials)
         asking = Asking(self._core, question, now, login=login, forget=self._table.answered)
         return self._table.ask(asking)
 
@@ -295,9 +296,7 @@ class Endpoint:
         """The dialog for the ledger. Raises DialogGone once the session is."""
         return self._table.session(session).facts()
 
-    def bye_orphan(
-        self, facts: DialogFacts, cseq: int, *, now: float, credentials: tuple[str, str] | None = None
-    ) -> None:
+    def bye_orphan(self, facts: DialogFacts, cseq: int, *, now: float, credentials: Account | None = None) -> None:
         """BYE a dialog of a process that died. `cseq` is the number to use, above all it can have used.
 
         Raises MalformedMessage when the facts do not parse.
@@ -311,8 +310,8 @@ class Endpoint:
         self._table.remember(session)
         session.finish(now)
 
-    def _terms(self, trunk: str, credentials: tuple[str, str] | None) -> Terms:
-        login = None if credentials is None else Login(*credentials)
+    def _terms(self, trunk: str, credentials: Account | None) -> Terms:
+        login = None if credentials is None else Login(credentials)
         return Terms(trunk, self._policy_of(trunk), self._table.lists(trunk), self._table.forget, login)
 
 

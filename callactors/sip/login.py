@@ -1,12 +1,14 @@
 """One session's credentials: which challenges it answers, and with which count (RFC 7616 section 3.4, RFC 8760).
 
 - A session without a Login never answers a challenge: a digest is not handed to whoever asks (a 407 on our BYE).
-- The first realm seen is the only one answered. A request is retried once, and once more when the nonce was stale.
+- The account's realm, else the first one seen, is the only one answered. A request is retried once, and once more when
+  the nonce was stale.
 """
 
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 from callactors.errors import MalformedMessage
 from callactors.sip.auth import Challenge, answer, challenges, strongest
@@ -17,11 +19,22 @@ from callactors.sip.uri import Uri
 ANSWERS = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
 
 
-class Login:
-    """User, password, and the challenges they have answered so far."""
+class Account(NamedTuple):
+    """Whom a carrier knows us as. `realm` is the only one that may ask; None is the first that does."""
 
-    def __init__(self, user: str, password: str) -> None:
-        self._user, self._password = user, password
+    user: str
+    password: str
+    realm: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Account({self.user!r})"
+
+
+class Login:
+    """An account, and the challenges it has answered so far."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
         self._challenges: dict[str, Challenge] = {}
         self._counts: dict[str, int] = {}
 
@@ -31,7 +44,7 @@ class Login:
         challenge = _strongest(response.headers, asked)
         known = self._challenges.get(given)
         tries = tried.get(given, 0)
-        if challenge is None or (known is not None and known.realm != challenge.realm):
+        if challenge is None or challenge.realm != self._realm(known, challenge):
             return False
         if tries >= 2 or (tries == 1 and not challenge.stale):
             return False
@@ -45,9 +58,14 @@ class Login:
         for name, challenge in self._challenges.items():
             self._counts[name] += 1
             cnonce = f"{source.getrandbits(64):016x}"
-            text = answer(challenge, method, str(uri), self._user, self._password, cnonce=cnonce, nc=self._counts[name])
+            user, password, _ = self._account
+            text = answer(challenge, method, str(uri), user, password, cnonce=cnonce, nc=self._counts[name])
             items.append((name, text))
         return items
+
+    def _realm(self, known: Challenge | None, asked: Challenge) -> str:
+        """The realm that may ask: the account's own, the one that has asked before, or anyone's now."""
+        return self._account.realm or (known or asked).realm
 
 
 def _strongest(headers: Headers, name: str) -> Challenge | None:

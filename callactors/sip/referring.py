@@ -22,7 +22,7 @@ class Referring(Acknowledging):
         self._referred = 0  # REFERs of theirs
 
     def refer(self, refer_to: str, referred_by: str | None, now: float) -> None:
-        """Ask the peer to dial; ReferAnswered, then Notified, tell how it went."""
+        """Ask the peer to dial; ReferAnswered, then Notified, tell how it went. Who asks is our end of the dialog."""
         if self.ended or not self.confirmed:
             return
         numbers: list[str] = []
@@ -38,7 +38,7 @@ class Referring(Acknowledging):
             self.tell(ReferAnswered(self.number, status))
             self.lost(status, now)
 
-        headers = [("Contact", self.contact), *refer_headers(refer_to, referred_by)]
+        headers = [("Contact", self.contact), *refer_headers(refer_to, referred_by or self.dialog.local_uri)]
         self.send("REFER", now, done, headers=headers, numbered=numbered)
 
     def referred(self, number: int, subscribe: bool) -> None:

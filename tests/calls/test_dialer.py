@@ -20,6 +20,7 @@ from callactors.routing.route import Route, Try
 from callactors.routing.way import Tried, Wanted, Way
 from callactors.sip.address import Hop
 from callactors.sip.locate import is_numeric
+from callactors.sip.login import Account
 from callactors.sip.uri import SipUri
 
 NUMBER = "+13125550142"
@@ -158,6 +159,16 @@ async def test_what_the_network_failed_goes_to_the_next_trunk(failure: Does, aut
     reached = await out.dial()
     assert isinstance(reached, Reached)
     assert (reached.way.trunk, len(reached.tried), len(out.lost)) == ("b", 1, 1)
+
+
+async def test_an_address_that_asks_to_be_left_alone_comes_last_until_then(autojump_clock: MockClock) -> None:
+    out = exchange(lambda leg: leg.settle(status=503, rest=20))
+    for _ in range(2):
+        await out.dial()
+    assert [host == A for host in out.hosts] == [True, False, False]
+    await trio.sleep(20)
+    await out.dial()
+    assert [host == A for host in out.hosts[3:]] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +318,7 @@ async def test_a_name_of_the_directory_is_asked_of_its_trunk(uri: str, asked: st
     reached = await exchange().dial(None, "consult", uri=uri, trunk="pbx")
     assert isinstance(reached, Reached)
     assert str(reached.way.uri) == asked
-    assert (reached.way.hop, reached.way.credentials) == (Hop("127.0.0.45", 5060), ("u", "secret"))
+    assert (reached.way.hop, reached.way.credentials) == (Hop("127.0.0.45", 5060), Account("u", "secret"))
 
 
 async def test_a_number_of_the_directory_needs_no_other_permit(autojump_clock: MockClock) -> None:

@@ -35,6 +35,20 @@ def test_failures_that_lie_far_apart_do_not_add_up() -> None:
     assert breaker.state(0.0) == "closed"
 
 
+def test_who_asks_to_be_left_alone_is_for_as_long_as_that_at_once() -> None:
+    breaker = Breaker(3, 5, 30.0)
+    breaker.report(True, 0.0, RANDOM, 7)
+    assert (breaker.state(6.9), breaker.state(7.0)) == ("open", "half_open")
+    breaker.report(False, 7.0, RANDOM)
+    assert breaker.state(7.0) == "closed"
+
+
+def test_nobody_is_left_alone_for_a_day() -> None:
+    breaker = Breaker(3, 5, 30.0)
+    breaker.report(True, 0.0, RANDOM, 86_400)
+    assert breaker.state(LONGEST) == "half_open"
+
+
 def test_after_its_rest_one_call_may_try() -> None:
     breaker = tripped()
     later = 30.0 * (1 + JITTER)

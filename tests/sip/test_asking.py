@@ -8,6 +8,7 @@ from callactors.errors import UnsafeText
 from callactors.sip.auth import Challenge, Credentials, verify
 from callactors.sip.events import Gone, Replied
 from callactors.sip.headers import cseq, name_addr, vias
+from callactors.sip.login import Account
 from callactors.sip.message import Message, Request
 from callactors.sip.uri import SipUri
 from callactors.testing.sip_script import PEER, STRANGER, Script, header, methods, response
@@ -23,7 +24,7 @@ def only(messages: list[Message]) -> Request:
 
 
 def register(
-    script: Script, *, credentials: tuple[str, str] | None = None, call_id: str = "", cseq: int = 1
+    script: Script, *, credentials: Account | None = None, call_id: str = "", cseq: int = 1
 ) -> tuple[int, Request]:
     asked = script.endpoint.ask(
         "REGISTER", REGISTRAR, to=PEER, trunk="carrier", caller=ME, callee=ME, credentials=credentials,
@@ -48,9 +49,20 @@ def test_a_registration_says_who_where_and_for_how_long() -> None:
     assert script.endpoint.entries() == 0
 
 
+def test_an_account_of_one_realm_answers_no_other() -> None:
+    script = Script()
+    _, request = register(script, credentials=Account("desk", "secret", "home"))
+    assert methods(script.send(response(request, 401, headers=[CHALLENGE]))) == []
+    assert [event.status for event in script.told(Replied)] == [401]
+
+
+def test_an_account_shows_no_password() -> None:
+    assert "secret" not in f"{Account('desk', 'secret')} {Account('desk', 'secret')!r}"
+
+
 def test_a_challenge_is_answered_once_under_the_next_number() -> None:
     script = Script()
-    _, request = register(script, credentials=("desk", "secret"))
+    _, request = register(script, credentials=Account("desk", "secret"))
     again = only(script.send(response(request, 401, headers=[CHALLENGE])))
     given = Credentials.parse(header(again, "Authorization") or "")
     assert verify(given, method="REGISTER", uri=REGISTRAR, password="secret", realm="r", nonce="n")

@@ -12,16 +12,17 @@ from callactors.sip.address import Address, Hop
 from callactors.sip.auth import Challenge, Credentials, verify
 from callactors.sip.events import Answered, Failed, Gone, HungUp, Progressed, Reanswered, Reoffered
 from callactors.sip.headers import name_addr, vias
+from callactors.sip.login import Account
 from callactors.sip.message import Message, Request
 from callactors.sip.uri import SipUri
 from callactors.testing.sip_script import OTHER_TRUNK, PEER, POOL, SDP, STRANGER, Script, methods, request, response
 
 TARGET = SipUri("sip", "+15551234", None, "127.0.0.10")
 ME = name_addr('"Salon" <sip:+15550000@127.0.0.1>')
-LOGIN = ("user", "secret")
+LOGIN = Account("user", "secret")
 
 
-def dial(script: Script, credentials: tuple[str, str] | None = None) -> tuple[int, Request]:
+def dial(script: Script, credentials: Account | None = None) -> tuple[int, Request]:
     session = script.endpoint.invite(
         TARGET, to=PEER, trunk="carrier", caller=ME, body=SDP, credentials=credentials, now=script.now
     )
@@ -33,7 +34,7 @@ def only(messages: list[Message], method: str) -> Request:
     return found
 
 
-def up(script: Script, credentials: tuple[str, str] | None = None) -> tuple[int, Request, str]:
+def up(script: Script, credentials: Account | None = None) -> tuple[int, Request, str]:
     """A call the peer answered: session, our INVITE, our tag."""
     session, invite = dial(script, credentials)
     script.send(response(invite, 200, body=b"answer"))

@@ -7,6 +7,7 @@ import pytest
 from callactors.errors import MalformedMessage
 from callactors.sip.events import Notified, ReferAnswered, ReferReceived
 from callactors.sip.headers import Headers, name_addr
+from callactors.sip.login import Account
 from callactors.sip.message import Request
 from callactors.sip.transfer import event_of, is_terminated, read_refer, read_sipfrag, refer_headers, sipfrag
 from callactors.sip.uri import SipUri, TelUri
@@ -17,7 +18,7 @@ def up(script: Script) -> tuple[int, str, str]:
     """A call we placed and the peer answered: session, our tag, Call-ID."""
     target = SipUri("sip", "x", None, "127.0.0.10")
     caller = name_addr("<sip:me@127.0.0.1>")
-    login = ("user", "secret")
+    login = Account("user", "secret")
     session = script.endpoint.invite(
         target, to=PEER, trunk="carrier", caller=caller, body=SDP, credentials=login, now=0.0
     )
@@ -51,6 +52,13 @@ def test_a_refer_names_the_target_in_brackets_and_who_asks() -> None:
     refer = sent(script)
     assert refer.headers.get("Refer-To") == "<sip:desk@127.0.0.10?Replaces=a%40b%3Bto-tag%3D1>"
     assert refer.headers.get("Referred-By") == "<sip:me@127.0.0.1>"
+
+
+def test_who_asks_is_our_end_of_the_dialog_where_nobody_else_is_named() -> None:
+    script = Script()
+    session, _, _ = up(script)
+    script.endpoint.refer(session, "sip:desk@127.0.0.10", now=0.0)
+    assert sent(script).headers.get("Referred-By") == "<sip:me@127.0.0.1>"
 
 
 def test_202_then_notifies_then_the_last_one_ends_the_subscription() -> None:

@@ -50,6 +50,7 @@ class Placing:
             q850=event.q850,
             reason=event.reason_text or event.reason,
             transport_failed=broken,
+            rest=event.retry_after if event.status == 503 else None,
         )
 
     def given_up(self, reason: str, status: int | None = None) -> None:
