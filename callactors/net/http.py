@@ -18,6 +18,7 @@ import trio
 import trio.socket
 
 from callactors.errors import NotFetched
+from callactors.sip.address import is_numeric
 
 MAX_BYTES = 65_536
 SECONDS = 2.5
@@ -70,7 +71,7 @@ async def _resolve(host: str, port: int) -> str:
 
     What is there (169.254.169.254) tells a cloud's secrets to whoever asks, and no certificates.
     """
-    if _is_address(host):
+    if is_numeric(host):
         if ipaddress.ip_address(host).is_link_local:
             raise NotFetched(f"{host} is on our own link")
         return host
@@ -79,14 +80,6 @@ async def _resolve(host: str, port: int) -> str:
         if ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
             return str(address[0])
     raise NotFetched(f"{host} leads to a private address")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 async def _get(parts: SplitResult, host: str, port: int, context: ssl.SSLContext, limit: int) -> Fetched:

@@ -29,8 +29,8 @@ from dns.rdtypes.IN.NAPTR import NAPTR
 from dns.rdtypes.IN.SRV import SRV
 
 from callactors.config import Config
-from callactors.sip.address import Address, Hop, Transport
-from callactors.sip.locate import ALL, Host, Naptr, Question, Records, Srv, is_numeric, locate
+from callactors.sip.address import Address, Hop, Transport, is_numeric
+from callactors.sip.locate import ALL, Host, Naptr, Question, Records, Srv, locate
 from callactors.sip.uri import SipUri
 
 HOSTS = Path("/etc/hosts")

@@ -12,8 +12,7 @@ import ssl
 import attrs
 
 from callactors.errors import Unusable
-from callactors.sip.address import Hop
-from callactors.sip.tls_names import is_address
+from callactors.sip.address import Hop, is_numeric
 
 
 @attrs.frozen
@@ -62,7 +61,7 @@ def public_server(hop: Hop, context: ssl.SSLContext) -> Secure:
 
 def server_name(hop: Hop) -> str | None:
     """What we tell the server we have come for (SNI): a name, never an address."""
-    return hop.server if hop.server and not is_address(hop.server) else None
+    return hop.server if hop.server and not is_numeric(hop.server) else None
 
 
 def _load(context: ssl.SSLContext, cert: str, key: str) -> None:

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 import struct
 import sys
@@ -21,7 +20,7 @@ from typing import Protocol
 
 import trio
 
-from callactors.sip.address import Address, Hop
+from callactors.sip.address import Address, Hop, is_numeric
 
 BATCH = 64  # datagrams taken per wake-up before others get their turn
 LARGEST = 65_535  # bytes
@@ -92,7 +91,7 @@ class UdpSocket:
 
     def send(self, data: bytes, destination: Hop) -> None:
         """Hand it to the kernel, or count why not: dropped, refused, unroutable."""
-        if not _is_numeric(destination.host):
+        if not is_numeric(destination.host):
             self.counters["unroutable"] += 1
             return
         try:
@@ -155,11 +154,3 @@ def _report_icmp(bound: socket.socket) -> None:
         bound.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
         if bound.family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

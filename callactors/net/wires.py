@@ -24,8 +24,8 @@ from trio.abc import Stream
 from callactors.net.streams import Connection, Ended, Patience
 from callactors.net.tls import Secure, client_context, public_server, server_name
 from callactors.net.udp import OnLost, UdpSocket, ignore_lost
-from callactors.sip.address import Address, Hop, Transport
-from callactors.sip.tls_names import bears, is_address, names_of
+from callactors.sip.address import Address, Hop, Transport, is_numeric
+from callactors.sip.tls_names import bears, names_of
 
 BACKLOG = 256
 UNACKNOWLEDGED = 10_000  # milliseconds the network may take to acknowledge our bytes (TCP_USER_TIMEOUT)
@@ -119,7 +119,7 @@ class Wires:
             self._send_datagram(data, destination)
         elif (open := self._flows.get(destination.flow) or self._to(destination)) is not None:
             open.send(data)
-        elif is_address(destination.host):
+        elif is_numeric(destination.host):
             self._dial(destination).send(data)
         else:
             self.counters["unroutable"] += 1

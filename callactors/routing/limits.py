@@ -11,6 +11,8 @@ from math import inf
 
 import attrs
 
+from callactors.sip.rate import Bucket, Rate
+
 
 @attrs.frozen
 class Cap:
@@ -20,25 +22,12 @@ class Cap:
     cps: float | None = None
 
 
-@attrs.define
-class _Bucket:
-    """Tokens come back at `rate` a second, up to one second's worth, and at least to one."""
-
-    rate: float
-    tokens: float
-    at: float
-
-    def fill(self, now: float) -> None:
-        self.tokens = min(max(1.0, self.rate), self.tokens + (now - self.at) * self.rate)
-        self.at = now
-
-
 class Limits:
     """Every trunk's limits, for calls we get and calls we place. `used(trunk)` is how many calls go on there."""
 
     def __init__(self, caps: Mapping[str, Cap], used: Callable[[str], int]) -> None:
         self._caps, self._used = caps, used
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[str, Bucket] = {}
         self._coming: Counter[str] = Counter()  # let in, and not yet among the used
 
     def wait(self, trunk: str, now: float, *, counted: int = 0) -> float:
@@ -49,18 +38,15 @@ class Limits:
         cap = self._caps.get(trunk, Cap())
         if cap.channels is not None and self._used(trunk) - counted + self._coming[trunk] >= cap.channels:
             return inf
-        if cap.cps is None:
-            return 0.0
-        bucket = self._bucket(trunk, cap.cps, now)
-        return 0.0 if bucket.tokens >= 1 else (1 - bucket.tokens) / cap.cps if cap.cps else inf
+        return 0.0 if cap.cps is None else self._bucket(trunk, cap.cps, now).wait(now)
 
     def take(self, trunk: str, now: float, *, counted: int = 0) -> bool:
         """Let a call begin, if it may. One we place is `begun` as soon as its INVITE has left, or will not leave."""
         if self.wait(trunk, now, counted=counted) > 0:
             return False
-        bucket = self._buckets.get(trunk)
-        if bucket is not None:
-            bucket.tokens -= 1
+        cps = self._caps.get(trunk, Cap()).cps
+        if cps is not None:
+            self._bucket(trunk, cps, now).take(now)
         if not counted:
             self._coming[trunk] += 1
         return True
@@ -69,7 +55,6 @@ class Limits:
         """The call that `take` let in is counted by `used` from here on, or came to nothing."""
         self._coming[trunk] -= 1
 
-    def _bucket(self, trunk: str, rate: float, now: float) -> _Bucket:
-        bucket = self._buckets.setdefault(trunk, _Bucket(rate, max(1.0, rate), now))
-        bucket.fill(now)
-        return bucket
+    def _bucket(self, trunk: str, cps: float, now: float) -> Bucket:
+        """One second's worth at once, and at least one call."""
+        return self._buckets.setdefault(trunk, Bucket(Rate(cps, max(1.0, cps)), now))

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Literal, NamedTuple
 
 Transport = Literal["udp", "tcp", "tls"]
@@ -51,3 +52,12 @@ class Hop(NamedTuple):
 def bracketed(host: str) -> str:
     """`host` as it stands in a URI or a Via: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
+
+
+def is_numeric(host: str) -> bool:
+    """Whether `host` is an IP address, not a name: nothing to look up, to show by SNI, or that a wildcard covers."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

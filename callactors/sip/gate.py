@@ -22,7 +22,8 @@ from callactors.sip.address import Hop
 from callactors.sip.headers import name_addr
 from callactors.sip.message import Request
 from callactors.sip.nonce import Nonces
-from callactors.sip.watch import Rate, Watch
+from callactors.sip.rate import Rate
+from callactors.sip.watch import Watch
 
 RETRY_AFTER = ("Retry-After", "5")  # seconds, with a 503
 RECOUNT = 0.05  # seconds

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection, Generator, Iterable, Iterator
 from itertools import islice
 from random import Random
@@ -17,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from callactors.sip.address import Hop, Transport
+from callactors.sip.address import Hop, Transport, is_numeric
 from callactors.sip.uri import SipUri
 
 MAX_HOPS = 8
@@ -72,15 +71,6 @@ def locate(uri: SipUri, random: Random, *, transports: Collection[Transport] = A
     `transports` are what we speak, `ipv6` whether we can send to such an address.
     """
     return (yield from _Locating(uri, random, transports, ipv6).run())
-
-
-def is_numeric(host: str) -> bool:
-    """Whether `host` is an address, not a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 class _Locating:

@@ -9,6 +9,8 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from callactors.sip.address import is_numeric
+
 
 def names_of(certificate: Mapping[str, Any] | None) -> tuple[str, ...]:  # Any: ssl's own dictionary
     """Its SIP URIs without a user, DNS names and addresses, as hosts in lower case."""
@@ -18,7 +20,7 @@ def names_of(certificate: Mapping[str, Any] | None) -> tuple[str, ...]:  # Any: 
             found.append(value.partition(":")[2].partition(";")[0].lower())
         elif kind == "DNS":
             found.append(value.lower())
-        elif kind == "IP Address" and is_address(value.strip()):
+        elif kind == "IP Address" and is_numeric(value.strip()):
             found.append(str(ipaddress.ip_address(value.strip())))
     return tuple(dict.fromkeys(found))
 
@@ -27,15 +29,6 @@ def bears(names: Iterable[str], wanted: Iterable[str]) -> bool:
     """Whether one of a certificate's names is one of those wanted."""
     known = {name.lower().rstrip(".") for name in names}
     for host in (one.lower().rstrip(".") for one in wanted):
-        if host in known or (not is_address(host) and "*." + host.partition(".")[2] in known):
+        if host in known or (not is_numeric(host) and "*." + host.partition(".")[2] in known):
             return True
     return False
-
-
-def is_address(host: str) -> bool:
-    """Whether it is an IP address, which no wildcard covers and nobody is asked for by SNI."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable
 
 import attrs
 
-from callactors.sip.address import Hop, Transport
+from callactors.sip.address import Hop, Transport, is_numeric
 from callactors.sip.core import ACCEPT, ALLOW, Core, Machine, Served
 from callactors.sip.deadlines import LIFETIME, Action
 from callactors.sip.dialog import Dialog, DialogFacts
@@ -126,7 +125,7 @@ class Usage:
 
     def reach(self, uri: Uri) -> Hop:
         """The address of a next hop, if it is one the trunk lists."""
-        if isinstance(uri, SipUri) and _is_numeric(uri.host):
+        if isinstance(uri, SipUri) and is_numeric(uri.host):
             hop = hop_of(uri, self.peer)
             if self.listed(hop):
                 return hop
@@ -227,11 +226,3 @@ def hop_of(uri: SipUri, peer: Hop) -> Hop:
     if (uri.host, transport) != (peer.host, peer.transport):
         return Hop(uri.host, port, transport)
     return peer._replace(port=port)
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -9,32 +9,10 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import attrs
-import msgspec
+
+from callactors.sip.rate import Bucket, Rate
 
 MAX_SOURCES = 4_096
-
-
-class Rate(msgspec.Struct, frozen=True):
-    """A token bucket: `per_second` in the long run, `burst` at once."""
-
-    per_second: float
-    burst: float
-
-
-class Bucket:
-    """Tokens of one source at one rate."""
-
-    def __init__(self, rate: Rate, now: float) -> None:
-        self._rate, self._tokens, self._at = rate, rate.burst, now
-
-    def take(self, now: float) -> bool:
-        """Whether one more fits; it is counted when it does."""
-        self._tokens = min(self._rate.burst, self._tokens + max(0.0, now - self._at) * self._rate.per_second)
-        self._at = max(self._at, now)
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
 
 
 @attrs.define
@@ -42,7 +20,6 @@ class _Source:
     bucket: Bucket
     failures: int = 0
     failed_at: float = 0.0
-    banned_until: float = 0.0
     alarmed: bool = False
 
 

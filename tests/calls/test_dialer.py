@@ -18,8 +18,7 @@ from callactors.config.values import Name
 from callactors.routing.cause import Cause
 from callactors.routing.route import Route, Try
 from callactors.routing.way import Tried, Wanted, Way
-from callactors.sip.address import Hop
-from callactors.sip.locate import is_numeric
+from callactors.sip.address import Hop, is_numeric
 from callactors.sip.login import Account
 from callactors.sip.uri import SipUri
 

@@ -11,8 +11,8 @@ from callactors.sip.events import Failed, Invited
 from callactors.sip.gate import Door, Gate, Limits
 from callactors.sip.headers import NameAddr
 from callactors.sip.message import Request, Response
+from callactors.sip.rate import Rate
 from callactors.sip.uri import SipUri, parse_uri
-from callactors.sip.watch import Rate
 from callactors.testing.sip_script import (
     PEER,
     POOL,

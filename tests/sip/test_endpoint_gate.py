@@ -8,8 +8,8 @@ from callactors.sip.auth import answer, challenges
 from callactors.sip.events import HungUp, Invited
 from callactors.sip.gate import Door, Gate, Limits
 from callactors.sip.message import Message, Response
+from callactors.sip.rate import Rate
 from callactors.sip.uri import parse_uri
-from callactors.sip.watch import Rate
 from callactors.testing.sip_script import PEER, SDP, STRANGER, Script, header, request, statuses, tag_given, trunk_of
 
 KEY = b"k" * 32

@@ -12,7 +12,7 @@ from callactors.sip import auth
 from callactors.sip.address import Hop
 from callactors.sip.gate import Alarm, Challenge, Door, Drop, Gate, Limits, Pass, Refuse, Verdict
 from callactors.sip.message import Request, parse
-from callactors.sip.watch import Rate
+from callactors.sip.rate import Rate
 from callactors.testing.sip_script import PEER, POOL, SDP, STRANGER, request
 
 CARRIER = Door(user="acme", password="secret")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from callactors.sip.watch import Rate, Watch
+from callactors.sip.rate import Rate
+from callactors.sip.watch import Watch
 
 
 def watch(size: int = 10) -> Watch:
