@@ -33,6 +33,7 @@ class Announcement:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.leg.run)
                 self.by = await self._told()
+                self.leg.hang_up(self.cause)  # here: cancelled, the leg would end for a reason of its own
                 nursery.cancel_scope.cancel()
         finally:
             self.leg.hang_up(self.cause)

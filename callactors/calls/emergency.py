@@ -48,6 +48,7 @@ class EmergencyCall:
                 self._legs = legs
                 await legs.start(self.leg.run)
                 self.cause, self.by = await self._helped()
+                self.leg.hang_up(self.cause)  # here: cancelled, the leg would end for a reason of its own
                 legs.cancel_scope.cancel()
         finally:
             self.leg.hang_up(self.cause)

@@ -1,6 +1,7 @@
 """Headers of an INVITE that are worth keeping in the record: who says who called, for whom, and on whose way.
 
-Every value came from outside: control characters are shown as `?`, long text and long lists are cut.
+Every value came from outside: control characters are shown as `?`, long text and long lists are cut, a password inside
+a URI is taken out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ KEPT = (
 LONGEST = 500  # characters of one header
 MOST = 8  # values of one name
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\udc80-\udcff]")
+_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>\"]{1,256}):[^\s@<>\"]{1,256}@", re.IGNORECASE)
 
 
 def kept(request: Request) -> dict[str, str]:
@@ -30,5 +32,5 @@ def kept(request: Request) -> dict[str, str]:
 
 
 def _safe(text: str) -> str:
-    clean = _CONTROL.sub("?", text)
+    clean = _PASSWORD.sub(r"\1:[redacted]@", _CONTROL.sub("?", text))
     return clean if len(clean) <= LONGEST else clean[: LONGEST - 3] + "..."

@@ -173,7 +173,7 @@ async def test_an_emergency_trunk_that_fails_is_words_and_an_alarm(autojump_cloc
         async with scene(tmp_path, Manners(invite=503)) as s:
             s.caller.dial("911")
             await s.caller.hears("emergency")
-            await s.caller.sees(sip.HungUp)
+            assert (await s.caller.sees(sip.HungUp)).q850 == 38
             record = await s.house.record()
     assert (record["cause"], record["ended_by"]) == ("emergency_failed", "us")
     assert [one["sip_code"] for one in record["attempts"]] == [200, 503]

@@ -109,7 +109,7 @@ async def test_a_caller_who_calls_too_often_hears_that_all_lines_are_busy(
         await caller.call()
         again.dial()
         await again.hears("busy")
-        await again.sees(sip.HungUp)
+        assert (await again.sees(sip.HungUp)).q850 == 21
         record = await ended_by(house, "caller_rate")
     assert (record["cause"], record["ended_by"]) == ("caller_rate", "us")
     assert record["attempts"][0]["sip_code"] == 200

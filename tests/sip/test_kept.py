@@ -32,3 +32,8 @@ def test_what_came_from_outside_is_cut_and_without_control_characters() -> None:
     assert facts["Diversion"] == "a?[31mb?"
     assert len(facts["Subject"]) == LONGEST
     assert MOST * 4000 > LONGEST
+
+
+def test_a_password_inside_a_uri_is_not_kept() -> None:
+    facts = kept(request(("Referred-By", "<sip:ann:hush@h:5060>"), ("Diversion", "<sip:1@h>, <sips:b:hush@h>")))
+    assert facts == {"Referred-By": "<sip:ann:[redacted]@h:5060>", "Diversion": "<sip:1@h>, <sips:b:[redacted]@h>"}
