@@ -7,8 +7,9 @@ on the wire by tap.py.
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ MODULES = ("account", "contact", "g711", "aufile", "aubridge", "menu", "ctrl_tcp
 CONFIG = """\
 module_path /usr/lib/baresip/modules
 {modules}
-net_interface 127.0.0.1
+net_interface {sip.host}
 sip_listen {sip}
 rtp_ports {rtp}-{rtp_end}
 audio_player aubridge,nowhere
@@ -55,27 +56,41 @@ class Softphone:
         return self.told(kind)[count - 1]
 
     async def listen(self) -> None:
-        """Read what it has to say."""
+        """Read what it has to say, until the console is closed."""
         waiting = b""
-        async for data in self.stream:
-            waiting += data
-            while (size := waiting.partition(b":")[0]).isdigit() and len(waiting) > len(size) + int(size) + 1:
-                start = len(size) + 1
-                self.events.append(json.loads(waiting[start : start + int(size)]))
-                waiting = waiting[start + int(size) + 1 :]
+        with suppress(trio.ClosedResourceError):
+            async for data in self.stream:
+                waiting += data
+                while (size := waiting.partition(b":")[0]).isdigit() and len(waiting) > len(size) + int(size) + 1:
+                    start = len(size) + 1
+                    self.events.append(json.loads(waiting[start : start + int(size)]))
+                    waiting = waiting[start + int(size) + 1 :]
 
 
 @asynccontextmanager
 async def softphone(
-    folder: Path, user: str, voice: Path, *, sip: Address, answers: bool = False
+    folder: Path,
+    user: str,
+    voice: Path,
+    *,
+    sip: Address,
+    answers: bool = False,
+    transferable: bool = True,
+    codecs: str = "",
 ) -> AsyncIterator[Softphone]:
-    """baresip as sip:user@sip, speaking `voice` (8 kHz mono), until the block is left."""
+    """baresip as sip:user@sip, speaking `voice` (8 kHz mono), until the block is left.
+
+    Without `answers` it rings; unless `transferable` it refuses a REFER (501). `codecs` are all it speaks, as
+    "pcma,pcmu". It listens at `sip` by TCP, too.
+    """
     folder.mkdir()  # noqa: ASYNC240  # a folder of ours on a local disk
-    control, rtp = free_port(), free_port() & ~1
+    control, rtp = _free_stream_port(), free_port(sip.host) & ~1
     modules = "\n".join(f"module {name}.so" for name in MODULES)
     settings = CONFIG.format(modules=modules, sip=sip, rtp=rtp, rtp_end=rtp + 10, voice=voice, control=control)
     (folder / "config").write_text(settings)
     mode = ";answermode=auto" if answers else ""
+    mode += "" if transferable else ";call_transfer=no"
+    mode += f";audio_codecs={codecs}" if codecs else ""
     (folder / "accounts").write_text(f"<sip:{user}@{sip}>;regint=0{mode}\n")
     (folder / "contacts").touch()
     command = ["baresip", "-4", "-f", str(folder)]
@@ -92,6 +107,11 @@ async def softphone(
 
 async def _kill(process: trio.Process) -> None:
     process.kill()
+
+
+def _free_stream_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 async def _console(port: int) -> trio.SocketStream:

@@ -39,6 +39,11 @@ class Packet:
         return len(self.data) > 12 and self.data[0] >> 6 == 2 and self.data[1] & 0x7F in (0, 8)
 
     @property
+    def is_event(self) -> bool:
+        """A telephone event (RFC 4733) of the payload type that everybody takes for it."""
+        return len(self.data) == 16 and self.data[0] >> 6 == 2 and self.data[1] & 0x7F == 101
+
+    @property
     def audio(self) -> Samples:
         decode = pcma_decode if self.data[1] & 0x7F == 8 else pcmu_decode
         return decode(self.data[12:])
@@ -46,15 +51,20 @@ class Packet:
 
 @attrs.define(eq=False)
 class Tap:
-    """What has gone by so far. `speech` has the times of the audible RTP packets, by the port they went to."""
+    """What has gone by so far. By the port it went to: `speech` has the times of the audible RTP packets, `law` the
+    G.711 bytes of all of them, in the order they came.
+    """
 
     packets: list[Packet] = attrs.field(factory=list)
     speech: dict[int, list[float]] = attrs.field(factory=lambda: defaultdict(list))
+    law: dict[int, bytearray] = attrs.field(factory=lambda: defaultdict(bytearray))
 
     def add(self, packet: Packet) -> None:
         self.packets.append(packet)
-        if packet.is_rtp_audio and loud(packet.audio):
-            self.speech[packet.destination.port].append(packet.at)
+        if packet.is_rtp_audio:
+            self.law[packet.destination.port] += packet.data[12:]
+            if loud(packet.audio):
+                self.speech[packet.destination.port].append(packet.at)
 
     def sip(self, begins: bytes, *, to: Address) -> list[Packet]:
         """The SIP messages to an address that begin so."""
