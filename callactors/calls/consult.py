@@ -32,12 +32,10 @@ from callactors.calls.dialer import Unreached
 from callactors.calls.living import Living
 from callactors.calls.outside import Outside
 from callactors.calls.referred import Referral
-from callactors.errors import MalformedMessage
 from callactors.routing.cause import Cause
 from callactors.routing.trunk import Target
 from callactors.routing.way import Wanted
 from callactors.sip.dialog import DialogId
-from callactors.sip.uri import SipUri, TelUri, parse_uri
 
 _OUTCOMES: dict[Cause, TransferOutcome] = {
     Cause.BUSY: "refused",
@@ -81,10 +79,10 @@ class Consulting:
         await leg.hold(held)
 
     async def dial(self, target: Target, purpose: Literal["consult", "bridge"]) -> Person | Missed:
-        if self.outside.emergency(_dialled(target.uri), target.trunk):
+        wanted = Wanted(purpose=purpose, uri=target.uri, trunk=target.trunk or None)
+        if self.outside.dialer.finder.is_for_help(wanted, wanted.trunk):
             self.call.record.event("transfer_denied", target=target.name)
             return Missed("refused")
-        wanted = Wanted(purpose=purpose, uri=target.uri, trunk=target.trunk or None)
         reached = await self.outside.reach(self.call, wanted, conversing=False)
         if isinstance(reached, Unreached):
             code = reached.tried[-1].status if reached.tried else None
@@ -163,12 +161,3 @@ class Consulting:
         self.call.boxes.handoff.offer(ended)
         if self.joined:
             self.call.boxes.desk.offer(CallEnded(at=trio.current_time(), cause=Cause.TRANSFERRED, by=ended.by))
-
-
-def _dialled(uri: str) -> str:
-    """What a target's URI dials: its user part or number, else the whole of it."""
-    try:
-        parsed = parse_uri(uri)
-    except MalformedMessage:
-        return uri
-    return parsed.user_decoded or uri if isinstance(parsed, SipUri | TelUri) else uri

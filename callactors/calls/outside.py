@@ -1,7 +1,7 @@
 """What a call needs to dial somebody beside its caller: the process's dialer, and legs with numbers of its own.
 
 - Every try is a row of `attempts`, on disk before its INVITE leaves; a try that came to nothing leaves no leg behind.
-- Nobody dials an emergency number from here: not by a model's wish, not by a REFER.
+- Nobody dials an emergency number from here, by a model's wish or a REFER: calls/ways.py sees to that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from callactors.errors import DialogGone, LedgerBroken, PortsExhausted
 from callactors.net.media_plane import MediaPlane
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause
-from callactors.routing.emergency import emergency_number
 from callactors.routing.way import Tried, Wanted, Way
 
 
@@ -52,12 +51,6 @@ class Outside:
             return Unreached(Cause.OVERLOAD)
         except DialogGone:  # it picked up and was gone before we had written it down
             return Unreached(Cause.NOT_ANSWERED)
-
-    def emergency(self, dialled: str, trunk: str | None) -> bool:
-        """Whether this number or URI is a call for help, in this trunk's country or anywhere we know."""
-        settings = self.config.trunks.get(trunk or "")
-        extra = self.config.emergency.numbers if self.config.emergency is not None else ()
-        return emergency_number(dialled, settings.country if settings is not None else None, extra) is not None
 
     async def _start(self, call: Living, conversing: bool, way: Way) -> PlacedLeg:
         number = call.next_leg()

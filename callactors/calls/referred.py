@@ -78,7 +78,7 @@ class Referral:
         if leg is None:
             return
         wanted = None if self.under_way else wanted_by(message, leg.trunk, self.outside.config)
-        if wanted is None or self.outside.emergency(wanted.number or wanted.uri or "", wanted.trunk):
+        if wanted is None or self.outside.dialer.finder.is_for_help(wanted, wanted.trunk):
             self.call.record.event("refer_denied", uri=message.uri[:200])
             leg.respond_refer(message.request_id, 603)
             return

@@ -18,7 +18,6 @@ from callactors.config import Config
 from callactors.config.trunk_schema import TrunkSettings
 from callactors.errors import MalformedMessage, Theirs
 from callactors.routing.cause import Cause
-from callactors.routing.emergency import emergency_number
 from callactors.routing.route import Choice, choices, permitted
 from callactors.routing.way import Wanted, Way
 from callactors.sip.address import Hop
@@ -58,7 +57,7 @@ class WayFinder:
         usable = [one for one in found if one.trunk not in wanted.avoid and self._takes_calls(one.trunk)]
         if not usable:
             raise Nowhere(Cause.NO_ROUTE)
-        if wanted.purpose != "emergency" and any(self._for_help(wanted, one.trunk) for one in usable):
+        if wanted.purpose != "emergency" and any(self.is_for_help(wanted, one.trunk) for one in usable):
             raise Nowhere(Cause.NOT_PERMITTED)
         showing = [one for one in usable if self._may_show(one.trunk, wanted)]
         if not showing:
@@ -94,12 +93,11 @@ class WayFinder:
             return number
         raise Nowhere(Cause.NOT_PERMITTED)
 
-    def _for_help(self, wanted: Wanted, trunk: str) -> bool:
-        """Whether this would be an emergency call in the trunk's country."""
-        uri, emergency = _read(wanted.uri or ""), self._config.emergency
+    def is_for_help(self, wanted: Wanted, trunk: str | None) -> bool:
+        """Whether this would be an emergency call in the trunk's country, or anywhere we know."""
+        uri = _read(wanted.uri or "")
         user = uri.user_decoded if isinstance(uri, SipUri | TelUri) else wanted.uri
-        extra = emergency.numbers if emergency is not None else ()
-        return emergency_number(wanted.number or user or "", self._config.trunks[trunk].country, extra) is not None
+        return self._config.emergency_number(wanted.number or user or "", trunk) is not None
 
     def _takes_calls(self, trunk: str) -> bool:
         return trunk in self._config.trunks and bool(self.targets(trunk))

@@ -49,6 +49,7 @@ from callactors.net.sip_endpoint import SipEndpoint
 from callactors.sip.address import Address
 from callactors.sip.events import Invited
 from callactors.sip.gate import Gate
+from callactors.sip.message import Request
 from callactors.speech.brain import Brain
 from callactors.stores.ledger import Ledger, open_ledger
 from callactors.web.app import Health, make_app
@@ -170,7 +171,7 @@ class _Calls:
             rtp_silence=timers.rtp_silence,
             other=next((host for host in hosts if (":" in host) != (":" in hosts[0])), None),
         )
-        self.vouching = Vouching(load_rules(config), self._wall, self._is_for_help, self._admit)
+        self.vouching = Vouching(load_rules(config), self._wall, self._is_urgent, self._admit)
         self.endpoint = self._listen(dice)
         resolver, signing = Resolver.of(config, dice), Signing.load(config, dice, self._wall)
         self.dialer = Dialer(config, resolver, dice, used=self.endpoint.calls, dress=signing.dress)
@@ -206,15 +207,18 @@ class _Calls:
             config.doors(),
             key=dice.randbytes(32),
             random=dice,
-            urgent=lambda request, trunk: config.emergency_number(dialled_of(request.uri), trunk) is not None,
+            urgent=self._is_for_help,
             alarm=lambda alarm: log().warning(f"source.{alarm.what}", host=alarm.host, trunk=alarm.trunk),
         )
 
     def _admit(self, invite: Invited, vouched: Vouched | None) -> None:
         self.switchboard.invited(invite, vouched)
 
-    def _is_for_help(self, invite: Invited) -> bool:
-        return self.config.emergency_number(dialled_of(invite.request.uri), invite.trunk) is not None
+    def _is_urgent(self, invite: Invited) -> bool:
+        return self._is_for_help(invite.request, invite.trunk)
+
+    def _is_for_help(self, request: Request, trunk: str) -> bool:
+        return self.config.emergency_number(dialled_of(request.uri), trunk) is not None
 
     def _tell_of_registration(self, event: str, trunk: str, **facts: str | int) -> None:
         log().info(f"trunk.{event}", trunk=trunk, **facts)

@@ -11,7 +11,6 @@ from callactors.config.values import Unreadable, file_name
 from callactors.config.values import name as read_name
 from callactors.errors import ConfigError
 from callactors.routing import number
-from callactors.routing.emergency import emergency_number
 from callactors.routing.number import Number
 
 _EXACT = re.compile(r"\+?[0-9A-Za-z._-]{1,64}")
@@ -55,7 +54,7 @@ def _match(config: Config, path: str, line: Number) -> Iterator[ConfigError]:
             remedy = "name the numbers; * is for trunks whose every `from` lies in 127.0.0.0/8 or is ::1"
             yield config.marks.error(path, '"*" would answer anything a carrier sends', remedy)
         return
-    if trunk is not None and emergency_number(line.match, trunk.country, _extra(config)) is not None:
+    if trunk is not None and config.emergency_number(line.match, line.trunk) is not None:
         problem, remedy = f"{quoted(line.match)} is an emergency number: no scenario answers it", "leave it out"
         yield config.marks.error(path, problem, remedy)
         return
@@ -70,10 +69,6 @@ def _match(config: Config, path: str, line: Number) -> Iterator[ConfigError]:
     elif many > number.WIDEST:
         remedy = f"name {number.WIDEST:,} numbers at most in one line"
         yield config.marks.error(path, f"{quoted(line.match)} would answer almost anything", remedy)
-
-
-def _extra(config: Config) -> tuple[str, ...]:
-    return config.emergency.numbers if config.emergency else ()
 
 
 def _when(config: Config, path: str, when: str) -> Iterator[ConfigError]:

@@ -23,7 +23,7 @@ class Wire:
         self.sent: list[bytes] = []
         self._random, self._loss, self._double, self._delay = random, loss, double, delay
         self._ends: dict[Address, tuple[Endpoint, OnEvent]] = {}
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
 
     def join(self, address: Address, endpoint: Endpoint, on_event: OnEvent = lambda now, event: None) -> None:
@@ -34,7 +34,7 @@ class Wire:
         """From now on everything arrives, once and at once."""
         self._loss = self._double = self._delay = 0.0
 
-    def at(self, when: float, action: Callable[[], None]) -> None:
+    def at(self, when: float, action: Callable[[], object]) -> None:
         """Have something happen at a time."""
         heapq.heappush(self._due, (when, next(self._order), action))
 
