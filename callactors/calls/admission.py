@@ -1,9 +1,10 @@
 """Admission: what becomes of an INVITE. A call that rings, or a refusal with its row; never both, never neither.
 
 - It is synchronous: between an INVITE and its decision nothing else happens, so limits are exact.
-- A refused INVITE of a listed trunk is one row; a stranger never gets this far (the endpoint is silent to them).
+- A refused INVITE of a trunk is one row; a stranger never gets this far (sip/gate.py challenges them, or is silent).
 - Every reason to refuse has a cause of its own. There is no default scenario: an unknown number is 404, no_route.
-- The order: a call for help before anything, then the number, room, the trunk's limits, the caller's, the day's money.
+- The order: a call for help before anything, then the Identity its trunk requires, a leg to be replaced, the number,
+  room, the trunk's limits, the caller's, the day's money.
 - Whom a limit of ours turns away, and who would be welcome otherwise, hears it said (calls/announcement.py).
 """
 
@@ -12,102 +13,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from functools import partial
 from math import inf
-from pathlib import Path
 
 import attrs
 import trio
 
-from callactors.actors.recorder import Recorder
 from callactors.actors.sip_leg import SipLeg
 from callactors.calls.announcement import Announcement
 from callactors.calls.call import Call
 from callactors.calls.contain import contain_now, where
 from callactors.calls.emergency import EmergencyCall
 from callactors.calls.line import Line
+from callactors.calls.making import Making, Refused
 from callactors.calls.models import ModelLine
-from callactors.calls.money import Meter, Purse
 from callactors.calls.offered import Offered, Vouched
-from callactors.calls.outside import Outside
 from callactors.calls.playbook import Playbook
 from callactors.calls.record import CallRecord
 from callactors.calls.replacing import Replacing
-from callactors.calls.terms import Mailboxes, Terms
-from callactors.calls.voice import Cached
-from callactors.config import Config
+from callactors.calls.terms import Mailboxes
 from callactors.errors import LedgerBroken, MalformedDescription, NoCommonFormat, PortsExhausted
-from callactors.net.media_plane import MediaPlane
-from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.callers import Callers
-from callactors.routing.cause import Cause, sip_code
+from callactors.routing.cause import Cause
 from callactors.routing.hours import Schedule, at
 from callactors.routing.number import Number, Plan
 from callactors.routing.trunk import Trunk
 from callactors.routing.way import Wanted
-from callactors.scenario import models_of, recording_mode
 from callactors.sip.events import Invited
+from callactors.sip.gate import RETRY_AFTER
 from callactors.sip.kept import kept
 from callactors.sip.multipart import Location
 from callactors.stores.ids import uuid7
-from callactors.stores.ledger import Ledger
 from callactors.stores.ledger_rows import CallRefused
 
-RETRY_AFTER = 5  # seconds, with every 503
 MOST_TOLD = 20  # callers told at one time that they cannot be taken
 
-
-class Refused(Exception):
-    """Admission said no: why, and the status that says so to the carrier."""
-
-    def __init__(self, cause: Cause, detail: str, status: int | None = None) -> None:
-        self.cause, self.detail, self.status = cause, detail, status or sip_code(cause)
-        super().__init__(detail)
-
-
 Brief = Announcement | EmergencyCall  # what is no conversation, and yet a call
-
-
-@attrs.frozen
-class Making:
-    """What every call is made with, whoever began it: the process around it."""
-
-    config: Config
-    endpoint: SipEndpoint
-    plane: MediaPlane
-    ledger: Ledger
-    playbooks: Mapping[str, Playbook]
-    lines: Mapping[str, ModelLine]
-    cached: Cached
-    tell: Callable[..., None]
-    writes: Callable[[], trio.Nursery]
-    outside: Outside
-    purse: Purse
-    location: str = ""  # PIDF-LO of this house
-
-    def terms(self, call: str, lines: list[ModelLine]) -> Terms:
-        return Terms(
-            answer=self.config.answer,
-            timers=self.config.timers,
-            models=lines,
-            cached=self.cached,
-            writes=self.writes(),
-            tell=partial(self.tell, call=call),
-            meter=Meter(self.purse),
-        )
-
-    def recorder(self, call: str, playbook: Playbook, boxes: Mailboxes) -> Recorder | None:
-        if recording_mode(playbook.scenario, self.config) != "always":
-            return None
-        return Recorder(Path(self.config.data_dir) / "recordings" / f"{call}.wav", boxes.tape)
-
-    def models(self, playbook: Playbook, speaking: Callable[[ModelLine], int]) -> list[ModelLine]:
-        """The models a call may use, in order: those that have room. Raises Refused when none has."""
-        lines = [self.lines[name] for name in models_of(playbook.scenario, self.config)]
-        free = [line for line in lines if line.concurrent is None or speaking(line) < line.concurrent]
-        if not free:
-            raise Refused(Cause.MODEL_DOWN, "every model has as many callers as it may")
-        return free
 
 
 @attrs.define(eq=False)
@@ -327,7 +267,7 @@ class Admission:
         return call
 
     def _refuse(self, offered: Offered, refused: Refused) -> None:
-        headers = (("Retry-After", str(RETRY_AFTER)),) if refused.status == 503 else ()
+        headers = (RETRY_AFTER,) if refused.status == 503 else ()
         self.making.endpoint.reject(offered.invite.session, refused.status, None, headers)
         now = self.making.ledger.wall(trio.current_time())
         self.making.tell(

@@ -1,7 +1,7 @@
 """One call: the nursery. Leaving it, for any reason, takes every actor with it.
 
 - Everything the actors have to say comes to one desk; the conductor decides it, one message at a time.
-- The leg and each model session live in scopes of their own: what dies in there is a message (LegEnded, ModelLost).
+- Each leg and each model session live in scopes of their own: what dies in there is a message (LegEnded, ModelLost).
 - What outlives the call is handed over: the dialog to the endpoint, writes to the switchboard's nursery, rows to the
   ledger.
 """
@@ -45,7 +45,7 @@ STEADY = 60.0  # seconds
 
 @attrs.define(eq=False)
 class Call:
-    """One conversation, from the accepted INVITE to its CallEnded."""
+    """One conversation, from the accepted INVITE, or the order to place it, to its CallEnded."""
 
     id: str
     caller: str

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 import attrs
 import trio
 
-from callactors.calls.admission import Making, Refused
 from callactors.calls.call import Call
 from callactors.calls.dialling import Dialling
 from callactors.calls.line import NOBODY, Line
+from callactors.calls.making import Making, Refused
 from callactors.calls.models import ModelLine
 from callactors.calls.record import CallRecord
 from callactors.calls.rules import read_rules

@@ -13,12 +13,13 @@ import attrs
 import trio
 
 from callactors.actors.messages import CallEnded
-from callactors.calls.admission import Admission, Brief, Making
+from callactors.calls.admission import Admission, Brief
 from callactors.calls.announcement import Announcement
 from callactors.calls.call import Call
 from callactors.calls.contain import contain, where
 from callactors.calls.dialer import Dialer
 from callactors.calls.emergency import EmergencyCall
+from callactors.calls.making import Making
 from callactors.calls.models import ModelLine
 from callactors.calls.money import DAY, Purse
 from callactors.calls.offered import Vouched

@@ -1,6 +1,7 @@
 """Trunks and targets as values: who may call us, from which addresses, and what a name of `directory` dials.
 
-RFC-wise a trunk is a peer known by its source addresses. Only a packet's source counts, never what a header claims.
+A trunk is a peer known by its source addresses, by the name its verified certificate bears, or by its digest; what any
+other header claims never counts.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     receive(data, source, now)    next_timer()    expire(now)    ->    datagrams()    events()
 
-- Only a packet's source decides whose it is. Strangers get silence and one counter; a dialog's or a CANCEL's sender
-  must be of the trunk that opened it, from any of its addresses.
+- A packet's source decides whose it is, then the gate (a digest). Strangers get silence and one counter, or a challenge
+  where a trunk has no addresses; a dialog's or a CANCEL's sender must be of the trunk that opened it.
 - Whatever is refused is refused without a transaction (section 8.2.7): strangers' rubbish takes no memory.
 - No exception leaves `receive`, whatever the bytes. Verbs about a session that is gone or in another state do nothing.
 """

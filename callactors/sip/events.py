@@ -26,7 +26,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Invited(Event, frozen=True):
-    """A new INVITE from a listed source; 100 Trying has left. Answer with ring, answer, reject or finish.
+    """A new INVITE of a trunk's; 100 Trying has left. Answer with ring, answer, reject or finish.
 
     `replaces` is the session of ours that its Replaces names (RFC 3891): once this one is answered, finish that one.
     """

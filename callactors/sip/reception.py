@@ -14,7 +14,7 @@ from callactors.sip import responses
 from callactors.sip.address import Hop
 from callactors.sip.core import ACCEPT, ALLOW, Core, merge_key, server_key
 from callactors.sip.events import Invited
-from callactors.sip.gate import Drop, Gate, Pass
+from callactors.sip.gate import RETRY_AFTER, Drop, Gate, Pass
 from callactors.sip.headers import cseq, name_addr, vias
 from callactors.sip.in_dialog import Inside
 from callactors.sip.incoming import Incoming
@@ -28,7 +28,6 @@ from callactors.sip.table import Table
 from callactors.sip.usage import Terms
 
 _SPOKEN = ("Supported", ", ".join(SUPPORTED))
-RETRY_AFTER = "5"  # seconds, with a 503
 
 
 class Reception:
@@ -182,7 +181,7 @@ class Reception:
             self._core.send_stateless(request, to, 482)
         elif len(self._table) + self._core.entries() >= self._max_entries:
             self._core.counters["overloaded"] += 1
-            self._core.send_stateless(request, to, 503, ("Retry-After", RETRY_AFTER))
+            self._core.send_stateless(request, to, 503, RETRY_AFTER)
         else:
             replaced = self._replaced(request, trunk)
             if isinstance(replaced, int):

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 
 import msgspec
 
@@ -20,8 +19,6 @@ from callactors.sip.scan import WHITE
 OPTION = "100rel"
 MAX_WAITING = 8
 LAST_FIRST_RSEQ = 2**31 - 2**16  # so that none of a call's is too large
-
-Respond = Callable[[int, tuple[tuple[str, str], ...], bytes, float], bytes]
 
 
 class RAck(msgspec.Struct, frozen=True):
