@@ -8,14 +8,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from random import Random
 
 import attrs
 import trio
 
-from callactors.audio import g711, tone
+from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.errors import MalformedPacket
 from callactors.net import media_socket
@@ -23,21 +22,20 @@ from callactors.net.media_fill import Fill
 from callactors.net.media_reports import Reports
 from callactors.net.media_socket import Pair
 from callactors.rtp import packet as rtp
-from callactors.rtp import telephone_event
 from callactors.rtp.events import (
     AudioSent,
-    CameBack,
     DigitArrived,
     MediaEvent,
     UtteranceHeard,
     UtteranceStarted,
-    WentSilent,
 )
+from callactors.rtp.keying import Keying
 from callactors.rtp.latch import Latch, Source, Verdict
 from callactors.rtp.playout import FRAME, Began, Finished, Heard, Playout
 from callactors.rtp.quality import Quality, quality
 from callactors.rtp.receiver import HOLD, Receiver
 from callactors.rtp.relay import RelayBuffer
+from callactors.rtp.silence import SilenceWatch
 from callactors.rtp.telephone_event import EventPacket
 from callactors.sdp.offer import Agreement
 
@@ -81,7 +79,7 @@ class MediaStream:
         self.counts = StreamCounts()
         self.opened = now
         self._deliver, self._on_close, self._random = deliver, on_close, random
-        self._first_rtp, self._rtp_silence = patience
+        self._silence = SilenceWatch(*patience, now)
         self._playout = Playout()
         self._reports = Reports(random)
         self._agreement: Agreement | None = None
@@ -94,16 +92,12 @@ class MediaStream:
         self.fill = Fill()
         self._marker = True
         self._kept: list[rtp.RtpPacket] = []
-        self._digits: deque[EventPacket | bytes | None] = deque()
+        self._keying = Keying()
         self._relay_to: MediaStream | None = None
         self._relayed: RelayBuffer | None = None
         self._sent: list[bytes] = []
         self._sent_position = 0
         self._began: dict[str, float] = {}
-        self._started_at = self._watched_from = now
-        self._last_rtp: float | None = None
-        self._silent = self._paused = False
-        self._silent_since = now
         self._sweep_at = now
         self._quality: tuple[Quality, Quality] | None = None
 
@@ -119,7 +113,7 @@ class MediaStream:
         if self._agreement is None or self._latch is None or self._receiver is None:
             self._latch = Latch(remote, allowed, now)
             self._receiver = Receiver(law, agreement.payload_type, agreement.telephone_event, self.opened)
-            self._started_at, self._sweep_at = now, now + SWEEP
+            self._sweep_at = now + SWEEP
             self._reports.begin(now)
             self._playout.silence = law.silence
         else:
@@ -131,7 +125,7 @@ class MediaStream:
         self._kept.clear()
         self._sends = agreement.direction in ("sendrecv", "sendonly") and _reachable(remote)
         self._receives = agreement.direction in ("sendrecv", "recvonly")
-        self._watched_from = now
+        self._silence.restart(now)
         self.fill.speak(AudioFormat(agreement.codec))
         self._payload_type = agreement.remote_payload_type
 
@@ -169,19 +163,13 @@ class MediaStream:
 
     def send_digits(self, digits: str) -> None:
         """Queue digits: telephone events where agreed, tones otherwise; speech waits. Raises ValueError for others."""
-        digits = digits.upper()
-        if any(digit not in telephone_event.KEYS for digit in digits):
-            raise ValueError(f"{digits!r} has what is no key; use 0-9 * # A-D")
-        for digit in digits:
-            if self._agreement is None or self._agreement.remote_telephone_event is not None:
-                self._digits.extend(telephone_event.event_packets(digit))
-            else:
-                self._digits.extend(_tone_frames(digit, AudioFormat(self._agreement.codec)))
+        agreement = self._agreement
+        events = agreement is None or agreement.remote_telephone_event is not None
+        self._keying.press(digits, None if agreement is None or events else AudioFormat(agreement.codec))
 
     def pause_watch(self, paused: bool) -> None:
         """While paused (hold, REFER) silence of the far end is no fact; afterwards its time starts anew."""
-        self._paused = paused
-        self._watched_from = trio.current_time()
+        self._silence.pause(paused, trio.current_time())
 
     def close(self) -> tuple[Quality, Quality]:
         """Say BYE, tell what was in hand, free the ports; the quality of both directions (in, out). Idempotent."""
@@ -262,7 +250,7 @@ class MediaStream:
         receiver = self._receiver
         if receiver is None or not self._receives:
             return
-        self._last_rtp = now
+        self._silence.heard_at = now
         digits = receiver.receive(packet, now)
         if packet.ssrc == self._ssrc and not self._collided:
             self._collision(receiver, now)
@@ -335,8 +323,8 @@ class MediaStream:
 
     def _speak(self, now: float, scheduled: float, timestamp: int) -> None:
         relayed = self._relayed.take() if self._relayed is not None else None
-        if self._digits:
-            self._send_digit_slot(self._digits.popleft(), timestamp)
+        if self._keying:
+            self._send_digit_slot(self._keying.take(), timestamp)
             self._tell_sent(now)
             return
         audio = self._playout.take()
@@ -404,7 +392,8 @@ class MediaStream:
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + SWEEP
         self._connect_if_settled(now)
-        self._watch_silence(now)
+        if (told := self._silence.look(now, receives=self._receives, reported_at=self._reports.heard_at)) is not None:
+            self._deliver(told)
         if self._reports.due(now):
             self._send_report(now)
 
@@ -433,22 +422,6 @@ class MediaStream:
         if self._connected:
             media_socket.disconnect(self.pair.rtp)
             self._connected = False
-
-    def _watch_silence(self, now: float) -> None:
-        if self._last_rtp is not None and self._silent and self._last_rtp > self._silent_since:
-            self._silent = False
-            self._deliver(CameBack(at=now))
-        if self._paused or self._silent or not self._receives:
-            return
-        if self._last_rtp is None:
-            since, patience = max(self._started_at, self._watched_from), self._first_rtp
-        else:
-            since, patience = max(self._last_rtp, self._watched_from), self._rtp_silence
-            if now - self._reports.heard_at < self._rtp_silence / 2:
-                return  # discontinuous transmission: its RTCP is alive
-        if now - since >= patience:
-            self._silent, self._silent_since = True, now
-            self._deliver(WentSilent(at=now, since=since))
 
     def _send_report(self, now: float, *, leaving: bool = False) -> None:
         agreement, latch = self._agreement, self._latch
@@ -485,9 +458,3 @@ def _agreed(packet: rtp.RtpPacket, agreement: Agreement) -> bool:
 
 def _reachable(remote: Source) -> bool:
     return remote[1] > 0 and remote[0] not in ("0.0.0.0", "::")
-
-
-def _tone_frames(digit: str, law: AudioFormat) -> list[bytes]:
-    audio = g711.encode(tone.dtmf(digit, telephone_event.TONE), law)
-    audio += law.silence * (telephone_event.PAUSE * 8)
-    return [audio[at : at + FRAME] for at in range(0, len(audio), FRAME)]

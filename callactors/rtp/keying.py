@@ -1,0 +1,50 @@
+"""Digits of ours on their way out, slot by slot: telephone events (RFC 4733), or tones where none were agreed on.
+
+A slot is 20 ms and may be empty (the pause behind a digit). What is keyed faster than it can be sent is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from callactors.audio import g711, tone
+from callactors.audio.format import AudioFormat
+from callactors.rtp import telephone_event
+from callactors.rtp.playout import FRAME
+from callactors.rtp.telephone_event import EventPacket
+
+MOST = 1_500  # slots that may wait: half a minute
+
+
+class Keying:
+    """The digits of one stream. False when none waits."""
+
+    def __init__(self) -> None:
+        self.dropped = 0  # digits
+        self._slots: deque[EventPacket | bytes | None] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._slots)
+
+    def press(self, digits: str, law: AudioFormat | None) -> None:
+        """Queue digits, as tones of `law` or (None) as events. Raises ValueError for what is no key."""
+        digits = digits.upper()
+        if any(digit not in telephone_event.KEYS for digit in digits):
+            raise ValueError(f"{digits!r} has what is no key; use 0-9 * # A-D")
+        for digit in digits:
+            if len(self._slots) >= MOST:
+                self.dropped += 1
+            elif law is None:
+                self._slots.extend(telephone_event.event_packets(digit))
+            else:
+                self._slots.extend(_tone_frames(digit, law))
+
+    def take(self) -> EventPacket | bytes | None:
+        """What the next slot says."""
+        return self._slots.popleft()
+
+
+def _tone_frames(digit: str, law: AudioFormat) -> list[bytes]:
+    audio = g711.encode(tone.dtmf(digit, telephone_event.TONE), law)
+    audio += law.silence * (telephone_event.PAUSE * 8)
+    return [audio[at : at + FRAME] for at in range(0, len(audio), FRAME)]
