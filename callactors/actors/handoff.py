@@ -4,6 +4,7 @@
 - attended: the caller is held, the person is dialled and briefed, then REFER with Replaces (RFC 3891, RFC 5589).
 - bridged: the same, but we stay between the two: the agent is silent and gone, media goes from leg to leg.
 - The next way is tried only while nobody was asked in vain: after a REFER not taken, or with the person still there.
+- Whoever is put through after we gave up waiting is put through: the outcome is set right, and the call ends.
 - The outcome is always one of five: completed, refused, no_answer, failed, presumed.
 - The model names a target of the scenario; what it dials stands in callactors.yaml. Anything else is refused here.
 """
@@ -101,14 +102,30 @@ class Handoff:
     _tried: int = attrs.field(default=0, init=False)
     _next: TransferRequested | None = attrs.field(default=None, init=False)  # asked for while one is under way
     _person: Person | None = attrs.field(default=None, init=False)  # who answered, and still listens
+    _begun: TransferTried | None = attrs.field(default=None, init=False)  # the last try, as it was told
+    _late: TransferEnded | None = attrs.field(default=None, init=False)  # it went through, after all
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
         async for message in self.mailbox:
             request = message if isinstance(message, TransferRequested) else None
-            while request is not None:
+            self._went_through(message)
+            while request is not None and self._late is None:
                 await self._hand_over(request)
                 request, self._next = self._next, None
+            if self._late is not None and self._begun is not None:
+                await self._put_through(self._begun, self._late)
+                return
+
+    def _went_through(self, message: Message) -> bool:
+        """Nobody waits for the end of a REFER: whether this is that it went through."""
+        if isinstance(message, TransferEnded) and message.outcome == "completed":
+            self._late = message
+        return self._late is not None
+
+    async def _put_through(self, begun: TransferTried, ended: TransferEnded) -> None:
+        await self.desk.send(OutcomeReached(at=trio.current_time(), outcome="handed_off", detail=begun.target))
+        await self.desk.send(_over(begun, ended, more=False))
 
     async def _hand_over(self, request: TransferRequested) -> None:
         target = self.targets.get(request.target)
@@ -117,6 +134,8 @@ class Handoff:
             return
         self._tried += 1
         await self._say("announce", self.phrases.announce)
+        if self._late is not None:
+            return
         ended = await self._by_turns(target, self._ways())
         if ended.outcome not in ("completed", "presumed"):
             await self._take_back(request, ended)
@@ -130,6 +149,7 @@ class Handoff:
         """One way after the other until one is decisive; each is told when it begins and when it has ended."""
         for index, kind in enumerate(ways):
             begun = TransferTried(at=trio.current_time(), target=target.name, asked=trio.current_time(), kind=kind)
+            self._begun = begun
             await self.desk.send(begun)
             ended = await self._try(kind, target)
             handed_off = ended.outcome in ("completed", "presumed")
@@ -139,6 +159,8 @@ class Handoff:
             await self.desk.send(_over(begun, ended, more=more))
             if not more:
                 return ended
+            if ended.accepted:
+                self.leg.take_back()
         raise AssertionError("there is always a way")
 
     def _may_go_on(self, ended: TransferEnded) -> bool:
@@ -231,6 +253,8 @@ class Handoff:
                 if isinstance(message, TransferRequested):
                     self._next = message
                 if listener is not None and listener.gone:
+                    return None
+                if kind is AgentSpoke and self._went_through(message):
                     return None
                 if not isinstance(message, kind):
                     continue

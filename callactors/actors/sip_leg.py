@@ -386,7 +386,8 @@ class SipLeg:
         await trio.lowlevel.checkpoint()
 
     def take_back(self) -> None:
-        self._referring.pending = self.exchange.referring = False
+        self._referring.give_up()
+        self.exchange.referring = False
         if self.held and not self.ended:
             self.exchange.reoffer()
         self.exchange.watch()

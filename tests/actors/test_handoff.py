@@ -15,6 +15,7 @@ from callactors.actors.handoff import ANNOUNCE, Handoff, Missed, Person, Phrases
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import (
     AgentSpoke,
+    LegEnded,
     Message,
     OutcomeReached,
     SpeakPhrase,
@@ -167,6 +168,34 @@ async def test_no_word_in_time_is_no_answer(autojump_clock: object) -> None:
         ended = await desk.told(TransferTried)
         assert ended.outcome == "no_answer"
         assert ended.at - asked == pytest.approx(30)
+
+
+async def test_a_transfer_that_works_after_we_gave_up_is_completed_after_all(autojump_clock: object) -> None:
+    async with handing_off() as desk:
+        desk.ask()
+        await desk.hears("Hold on.")
+        assert (await desk.told(TransferTried)).outcome is None
+        assert (await desk.told(TransferTried)).outcome == "no_answer"
+        await desk.hears("You are back.")
+        await desk.told(ToolFinished)
+        desk.end("completed", 200)
+        assert (await desk.told(OutcomeReached)).detail == "front_desk"
+        assert (await desk.told(TransferTried)).outcome == "completed"
+
+
+async def test_a_transfer_that_works_while_another_is_announced_makes_it_needless(autojump_clock: object) -> None:
+    async with handing_off() as desk:
+        desk.ask()
+        await desk.hears("Hold on.")
+        assert (await desk.told(TransferTried)).outcome is None
+        assert (await desk.told(TransferTried)).outcome == "no_answer"
+        await desk.hears("You are back.")
+        await desk.told(ToolFinished)
+        desk.ask(request="r2")
+        assert (await desk.told(SpeakPhrase)).text == "Hold on."
+        desk.end("completed", 200)
+        assert (await desk.told(TransferTried)).outcome == "completed"
+        assert desk.leg.done == ["refer sip:desk@127.0.0.1", "take back"]
 
 
 async def test_a_target_nobody_named_is_refused_without_a_word_to_the_caller(autojump_clock: object) -> None:
@@ -333,8 +362,22 @@ async def test_a_person_who_was_asked_by_the_carrier_is_not_dialled_again(
 async def test_a_person_who_hangs_up_while_briefed_has_refused(autojump_clock: object) -> None:
     clerk = Clerk()
     async with handing_over(clerk, "bridged") as desk:
-        clerk.gone = True
-        await desk.hears("Somebody for you.")
+        assert (await desk.told(SpeakPhrase)).text == "Somebody for you."
+        clerk.gone, asked = True, trio.current_time()
+        desk.box.offer(LegEnded(at=0, leg=1, cause=Cause.CALLER_HUNG_UP))
         assert await outcomes(desk, 1) == [("bridged", "refused", False)]
         await desk.hears("You are back.")
+        assert trio.current_time() - asked < 1  # the rest of the briefing is not waited for
         assert "join" not in desk.leg.done
+
+
+async def test_a_person_who_is_gone_before_the_briefing_is_told_nothing(autojump_clock: object) -> None:
+    async with handing_over(Clerk(gone=True), "bridged") as desk:
+        await desk.hears("You are back.")
+
+
+async def test_a_refer_we_gave_up_on_is_forgotten_before_the_bridge(autojump_clock: object) -> None:
+    async with handing_over(Clerk(), "attended", "bridged") as desk:
+        await desk.hears("Somebody for you.")
+        assert await outcomes(desk, 2) == [("attended", "no_answer", True), ("bridged", "completed", False)]
+        assert desk.leg.done[5:] == ["take back", "unhold", "join"]

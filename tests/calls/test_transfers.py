@@ -13,6 +13,8 @@ from callactors.testing.calls import agent_begins
 from callactors.testing.scripted_caller import ScriptedCaller, Transfers, answers, notifies
 from callactors.testing.talking import Talk, talking
 
+BUSY = b"SIP/2.0 486 Busy Here\r\n"
+
 
 async def transferred(talk: Talk) -> str:
     """The model asks for the front desk; what it is told of it."""
@@ -53,6 +55,30 @@ async def test_without_a_notify_the_caller_is_taken_back_after_the_no_answer_tim
         referred = trio.current_time() - 30
         await talk.caller.hears("back")
         assert trio.current_time() - referred == pytest.approx(30.4, abs=0.5)
+
+
+async def test_a_caller_put_through_after_all_is_let_go(autojump_clock: object, tmp_path: Path) -> None:
+    async with talking(tmp_path, transfers=answers(202)) as talk:
+        await transferred(talk)
+        await talk.caller.hears("back")
+        assert talk.caller.session is not None
+        talk.caller.endpoint.notify(talk.caller.session, b"SIP/2.0 180 Ringing\r\n", terminated=False)
+        talk.caller.endpoint.notify(talk.caller.session, b"SIP/2.0 200 OK\r\n", terminated=True)
+        await talk.caller.sees(sip.HungUp)
+        record = await talk.house.record()
+    assert [(row["outcome"], row["sip_code"]) for row in record["transfers"]] == [("completed", 200)]
+    assert (record["cause"], record["ended_by"], record["outcome"]) == ("transferred", "us", "handed_off")
+
+
+async def test_a_referral_that_fails_after_we_gave_up_is_no_news(autojump_clock: object, tmp_path: Path) -> None:
+    async with talking(tmp_path, transfers=answers(202)) as talk:
+        await transferred(talk)
+        await talk.caller.hears("back")
+        assert talk.caller.session is not None
+        talk.caller.endpoint.notify(talk.caller.session, BUSY, terminated=True)
+        await talk.goes_on()
+        record = await talk.hang_up()
+    assert [row["outcome"] for row in record["transfers"]] == ["no_answer"]
 
 
 async def test_a_bye_in_place_of_the_notify_is_a_presumed_transfer(autojump_clock: object, tmp_path: Path) -> None:

@@ -22,12 +22,19 @@ class Referring:
 
     pending: bool = False
     accepted: bool = False  # a BYE is its outcome from then on
+    given_up: bool = False  # accepted, but we did not wait for its end: only that it went through is news
 
     def begin(self) -> None:
-        self.pending, self.accepted = True, False
+        self.pending, self.accepted, self.given_up = True, False, False
+
+    def give_up(self) -> None:
+        """Nobody waits for its outcome any more."""
+        self.pending, self.given_up = False, self.pending and self.accepted
 
     def told(self, event: sip.ReferAnswered | sip.Notified) -> tuple[Outcome, int | None] | None:
         """The outcome and its status, once this event makes it known."""
+        if self.given_up:
+            return self._late(event)
         outcome = self._outcome(event) if self.pending else None
         if outcome is not None:
             self.pending = False
@@ -42,6 +49,12 @@ class Referring:
         if event.status is not None and event.status >= 200:
             return outcome_of(event.status), event.status
         return ("no_answer", None) if event.terminated else None
+
+    def _late(self, event: sip.ReferAnswered | sip.Notified) -> tuple[Outcome, int | None] | None:
+        if event.status is None or event.status < 200:
+            return None
+        self.given_up = False
+        return ("completed", event.status) if event.status < 300 else None
 
     def hung_up(self) -> bool:
         """Their BYE came: whether it means that the transfer went through."""
