@@ -16,6 +16,7 @@ import pytest
 from callactors.sip import events as sip
 from callactors.testing.calls import House, open_house
 from callactors.testing.scripted_caller import ScriptedCaller, scripted_caller
+from callactors.testing.talking import talking
 
 WAN = "  wan: {from: [127.0.0.33/32], media_from: [10.9.0.0/16]}"
 
@@ -65,8 +66,9 @@ async def test_media_to_a_servers_port_is_488(port: int, autojump_clock: object,
         sdp(more="a=rtpmap:200 PCMU/8000\r\n").replace(b"AVP 0", b"AVP 200"),
         sdp(more="a=rtpmap:96 PCMU/0\r\n").replace(b"AVP 0", b"AVP 96"),
         sdp(port=0),
+        sdp(more="a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + "A" * 40 + "\r\n").replace(b"RTP/AVP", b"RTP/SAVP"),
     ],
-    ids=["500 m= lines", "10000 a= lines", "a rtpmap of 60 kB", "payload type 200", "clock 0", "port 0"],
+    ids=["500 m= lines", "10000 a= lines", "a rtpmap of 60 kB", "payload type 200", "clock 0", "port 0", "SAVP"],
 )
 async def test_a_description_that_is_an_attack_is_488_and_cheap(
     body: bytes, autojump_clock: object, tmp_path: Path
@@ -77,3 +79,16 @@ async def test_a_description_that_is_an_attack_is_488_and_cheap(
         assert await refused(caller, offer) in (488, 513)
         assert time.perf_counter() - began < 5
         assert house.mind.sound == b""
+
+
+async def test_media_to_a_port_of_our_own_media_is_488_even_from_this_machine(
+    autojump_clock: object, tmp_path: Path
+) -> None:
+    async with (
+        talking(tmp_path) as talk,
+        scripted_caller(talk.house.endpoint.address, host="127.0.0.31", seed=8) as other,
+    ):
+        ours = next(group[0] for group in talk.house.plane._groups if group).address
+        assert await refused(other, sdp(ours.host, ours.port)) == 488
+        assert await refused(other, sdp(ours.host, ours.port + 1)) == 488
+        await talk.goes_on()

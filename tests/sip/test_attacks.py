@@ -14,11 +14,13 @@ from callactors.sip.message import Request, Response
 from callactors.sip.rate import Rate
 from callactors.sip.uri import SipUri, parse_uri
 from callactors.testing.sip_script import (
+    OTHER_TRUNK,
     PEER,
     POOL,
     SDP,
     STRANGER,
     TRUNKS,
+    US,
     Script,
     methods,
     request,
@@ -165,3 +167,50 @@ def test_a_stranger_who_names_a_trunk_in_every_header_is_still_a_stranger() -> N
     trusted = next(iter(TRUNKS))
     claims = [f"P-Asserted-Identity: <sip:boss@{trusted}>", f"Record-Route: <sip:{trusted};lr>"]
     assert house.send(invite(1, via=f"{trusted}:5060;received={trusted}", headers=claims), STRANGER) == []
+
+
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "UPDATE", "REFER", "INFO"])
+def test_nothing_counts_inside_a_call_with_other_tags_or_from_elsewhere(method: str) -> None:
+    house, tag = talking()
+    extra = {"body": SDP} if method in ("INVITE", "UPDATE") else {"headers": ["Refer-To: <sip:1@127.0.0.10>"]}
+    forged = [(tag + "x", "t1", PEER, [481]), (tag, "other", PEER, [481])]
+    elsewhere = [(tag, "t1", OTHER_TRUNK, [481]), (tag, "t1", STRANGER, [])]
+    before = len(house.events)
+    for n, (to_tag, from_tag, source, expected) in enumerate(forged + elsewhere):
+        said = request(method, branch=f"z9hG4bKf{n}", cseq=2, call_id="1@x", from_tag=from_tag, to_tag=to_tag, **extra)
+        assert statuses(house.send(said, source)) == expected
+    assert len(house.events) == before
+    bye = request("BYE", branch="z9hG4bKlast", cseq=3, call_id="1@x", from_tag="t1", to_tag=tag)
+    assert statuses(house.send(bye)) == [200]
+
+
+def test_a_call_of_ours_that_comes_back_to_us_is_482() -> None:
+    house = script()
+    target = parse_uri("sip:+13125550100@127.0.0.10")
+    assert isinstance(target, SipUri)
+    house.endpoint.invite(target, to=PEER, trunk="carrier", caller=NameAddr("", target), body=SDP, now=0.0)
+    [placed] = house.collect()
+    back = placed.headers.get("Via") or ""
+    assert statuses(house.send(invite(1, headers=[f"Via: {back}"]))) == [482]
+    assert house.told(Invited) == []
+
+
+@pytest.mark.parametrize(
+    "route", ["<sip:10.0.0.1;lr>", "<sip:127.0.0.66;lr>", f"<sip:{US};lr>", "<sip:evil.example;lr>"]
+)
+def test_a_route_to_where_no_carrier_is_leads_nowhere_but_to_the_carrier(route: str) -> None:
+    house, _ = talking(headers=[f"Record-Route: {route}"])
+    house.endpoint.finish(house.told(Invited)[0].session, now=1.0)
+    house.wait(40.0)
+    assert {destination.host for _, destination in house.outbox} == {PEER.host}
+
+
+def talking(**more: object) -> tuple[Script, str]:
+    """A call that is up, and our tag in it."""
+    house = script()
+    house.send(invite(1, **more))
+    house.endpoint.answer(house.told(Invited)[0].session, SDP, now=0.0)
+    house.collect()
+    tag = tag_given(house)
+    house.send(request("ACK", branch="z9hG4bKack", call_id="1@x", from_tag="t1", to_tag=tag))
+    return house, tag
