@@ -17,8 +17,7 @@ import trio
 
 from callactors.actors.handoff import Handoff
 from callactors.actors.handoff import Phrases as HandoffPhrases
-from callactors.actors.mailbox import Mailbox
-from callactors.actors.messages import CallEnded, CallRinging, DialogMoved, LegEnded, Message, ModelLost
+from callactors.actors.messages import CallEnded, CallRinging, DialogMoved, LegEnded, Message
 from callactors.actors.recorder import Recorder
 from callactors.actors.sip_leg import SipLeg
 from callactors.actors.tool_executor import ToolExecutor, ToolRun
@@ -28,19 +27,16 @@ from callactors.calls.consult import Consulting
 from callactors.calls.contain import contain
 from callactors.calls.dialling import Dialling
 from callactors.calls.line import Line
-from callactors.calls.models import ModelLine, Wiring
 from callactors.calls.outside import Outside
 from callactors.calls.patience import Patience
 from callactors.calls.playbook import Playbook
 from callactors.calls.record import CallRecord
-from callactors.calls.terms import DESK, Mailboxes, Terms
+from callactors.calls.sessions import Sessions
+from callactors.calls.terms import Mailboxes, Terms
 from callactors.calls.voice import Voice
 from callactors.errors import LedgerBroken
 from callactors.meters.log import log
-from callactors.realtime.events import ClientEvent
 from callactors.routing.cause import Cause, q850
-
-STEADY = 60.0  # seconds
 
 
 @attrs.define(eq=False)
@@ -294,62 +290,14 @@ class Call:
 
     async def _converse(self) -> None:
         with self.conversing:
-            await self._models()
+            await Sessions(self.terms, self.boxes, self.record, self.conductor).run()
+            if self.dialling is not None and not self.conductor.answered:  # nobody is called to hear an apology
+                await self.boxes.desk.send(CallEnded(at=trio.current_time(), cause=Cause.MODEL_DOWN, by="us"))
 
     async def _leave_them_alone(self) -> None:
         """Caller and person are joined: the agent has nothing more to hear, to say, or to cost."""
         await self.conductor.transfers.bridged.wait()
         self.conversing.cancel()
-
-    async def _models(self) -> None:
-        """One session after the other, in the configured order: each line is tried twice, a fatal one never again.
-
-        A session that held for STEADY seconds was no failed try: a long call may outlive many connections.
-        """
-        number = 0
-        replay: tuple[ClientEvent, ...] = ()
-        lines = [line for line in self.terms.models for _ in range(2)]
-        while lines:
-            line, number, began = lines.pop(0), number + 1, trio.current_time()
-            lost, replay = await self._model_scope(line, number, replay)
-            self.record.event("model_lost", model=line.name, code=lost.code)
-            self.terms.tell("model_lost", model=line.name, code=lost.code)
-            if trio.current_time() - began >= STEADY and not lost.fatal:
-                lines.insert(0, line)
-            if lost.fatal:
-                lines = [other for other in lines if other is not line]
-            if lines and self.conductor.answered:
-                self.conductor.say(self.conductor.phrases.holding)
-        self.conductor.model_exhausted()
-        if self.dialling is not None and not self.conductor.answered:  # nobody is called to hear an apology
-            await self.boxes.desk.send(CallEnded(at=trio.current_time(), cause=Cause.MODEL_DOWN, by="us"))
-
-    async def _model_scope(
-        self, line: ModelLine, number: int, replay: tuple[ClientEvent, ...]
-    ) -> tuple[ModelLost, tuple[ClientEvent, ...]]:
-        """A model session in a nursery of its own; returns how it was lost, and the conversation so far."""
-        mailbox: Mailbox[Message] = Mailbox(DESK)
-        boxes = self.boxes
-        wiring = Wiring(number, boxes.to_model, mailbox, boxes.voice, boxes.desk)
-        format_ = line.format_for(self.line.format)
-        session = line.session(wiring, format_, self.conductor.specialist, self.language, replay)
-        self.conductor.session_opened(number, mailbox)
-        self.terms.meter.model = line.name
-
-        async def live() -> ModelLost:
-            await session.run()
-            return await self.conductor.lost.receive()
-
-        try:
-            lost = await contain("model", live, self._model_crashed)
-        finally:
-            self.conductor.session_closed()
-            for turn in session.unfinished():
-                self.conductor.decide(turn)
-        return lost, session.so_far()
-
-    def _model_crashed(self, error: Exception) -> ModelLost:
-        return ModelLost(at=trio.current_time(), session=self.conductor.session, code=type(error).__name__, fatal=False)
 
     # -- the clocks ----------------------------------------------------------------------------------------------
 
