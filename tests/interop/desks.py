@@ -46,7 +46,7 @@ WAYS = {
     "all": "blind, attended, bridged",
 }
 GREETING, ANNOUNCES, BRIEFS, BACK = "Hello.", "One moment.", "A caller for you.", "Nobody is there."
-NO_ANSWER = 5.0  # seconds
+NO_ANSWER = 4.0  # seconds
 SCENARIO = """\
 version: 1
 scenario: {name}

@@ -281,6 +281,24 @@ async def test_a_desk_that_hangs_up_on_the_briefing_sends_the_caller_back_at_onc
     assert ways(record) == [("attended", "refused", None)]
 
 
+async def test_a_baresip_put_through_after_we_gave_up_is_let_go(house: Desks, tmp_path: Path) -> None:
+    async with (
+        tapping() as tap,
+        softphone(tmp_path / "caller", "lena", quiet(tmp_path), sip=at()) as phone,
+        softphone(tmp_path / "desk", "silent", quiet(tmp_path), sip=house.people["silent"]) as person,
+    ):
+        caller = Caller(house, phone, tap, "lena")
+        await caller.asks("blind", "silent")
+        await person.wait_for("CALL_INCOMING")
+        await caller.hears(BACK)
+        await person.order("accept")
+        await phone.wait_for("CALL_CLOSED")
+        record = await caller.record()
+        assert not person.told("CALL_CLOSED")  # the two talk
+    assert ways(record) == [("blind", "completed", 200)]
+    assert (record["cause"], record["ended_by"], record["outcome"]) == ("transferred", "us", "handed_off")
+
+
 # -- hanging up meanwhile --------------------------------------------------------------------------------------------
 
 
