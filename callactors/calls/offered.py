@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Literal
 
 import attrs
@@ -53,7 +54,8 @@ class Offered:
 
     @classmethod
     def of(cls, invite: Invited, trunk: Trunk, vouched: Vouched | None = None) -> Offered:
-        return cls(invite, trunk, caller_of(invite.request.headers, trunk), user_of(invite.request.uri), vouched)
+        own = with_own_media(trunk, invite.source.host)
+        return cls(invite, own, caller_of(invite.request.headers, trunk), user_of(invite.request.uri), vouched)
 
     @property
     def dialled(self) -> str:
@@ -73,6 +75,13 @@ class Offered:
     def _part(self, kind: str) -> bytes:
         request = self.invite.request
         return part_of(kind, request.headers.get("Content-Type") or SDP, request.body)
+
+
+def with_own_media(trunk: Trunk, host: str) -> Trunk:
+    """Who is known by a digest or a certificate, wherever they are, may have their media where they call from."""
+    if trunk.sources:
+        return trunk
+    return attrs.evolve(trunk, media_sources=(*trunk.media_sources, ip_network(host.partition("%")[0])))
 
 
 def caller_of(headers: Headers, trunk: Trunk) -> str:

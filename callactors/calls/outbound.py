@@ -137,7 +137,7 @@ class Outbound:
         if order.trunk is not None:
             return wrong_caller(order.caller, trunks[order.trunk].caller_ids, order.trunk)
         ours = tuple(caller for trunk in trunks.values() for caller in trunk.caller_ids)
-        return wrong_caller(order.caller, ours, "any")
+        return wrong_caller(order.caller, ours, "")
 
     def _full(self) -> Refusal | None:
         reason = self.full()

@@ -121,11 +121,12 @@ class Rules:
 
 
 def wrong_caller(caller: str | None, allowed: tuple[str, ...], trunk: str) -> Refusal | None:
-    """A caller id that is not this trunk's to show."""
+    """A caller id that is not this trunk's to show; `trunk` "" for whichever takes the call."""
     if caller is None or caller in allowed:
         return None
-    shown = ", ".join(allowed) or "none"
-    return Refusal(Cause.CALLER_ID, f"{caller} is not a caller id of trunk {trunk} ({shown})")
+    shown, whose = ", ".join(allowed) or "none", f"trunk {trunk}" if trunk else "any trunk"
+    said = caller if caller.isprintable() else repr(caller)
+    return Refusal(Cause.CALLER_ID, f"{said} is not a caller id of {whose} ({shown})")
 
 
 def read_window(text: str) -> Window:
