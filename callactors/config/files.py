@@ -74,20 +74,22 @@ def with_numbers(config: Config, read: Read) -> Config:
         return config
     found: list[Number] = []
     lines = {path: line for path, line in config.marks.lines.items() if not path.startswith("numbers[")}
+    elsewhere: dict[str, tuple[str, int]] = {}
     problems: list[ConfigError] = []
     for index, line in enumerate(config.numbers):
-        rows = [line]
-        if line.file is not None:
-            try:
-                rows = imported(config, line, read)
-            except ConfigErrors as errors:
-                problems += errors.problems
-        for row in rows:
+        if line.file is None:
             lines |= _moved(config.marks, index, len(found))
-            found.append(row)
+            found.append(line)
+            continue
+        try:
+            for row, place in imported(config, line, read):
+                elsewhere[f"numbers[{len(found)}]"] = place
+                found.append(row)
+        except ConfigErrors as errors:
+            problems += errors.problems
     if problems:
         raise ConfigErrors(problems[:MOST])
-    return replace(config, numbers=tuple(found), marks=Marks(config.marks.file, lines))
+    return replace(config, numbers=tuple(found), marks=Marks(config.marks.file, lines, elsewhere))
 
 
 def _moved(marks: Marks, old: int, new: int) -> dict[str, int]:
@@ -96,8 +98,8 @@ def _moved(marks: Marks, old: int, new: int) -> dict[str, int]:
     return {f"numbers[{new}]{match[2]}": line for match, line in matches if match and int(match[1]) == old}
 
 
-def imported(config: Config, line: Number, read: Read) -> list[Number]:
-    """The numbers of one file. Raises ConfigErrors with the file's own lines."""
+def imported(config: Config, line: Number, read: Read) -> list[tuple[Number, tuple[str, int]]]:
+    """The numbers of one file, each with where it stands. Raises ConfigErrors with the file's own lines."""
     file = beside(config, line.file or "")
     rows: list[Number] = []
     marks: dict[str, int] = {}
@@ -107,13 +109,14 @@ def imported(config: Config, line: Number, read: Read) -> list[Number]:
     for cells in reader:
         if any(cell.strip() for cell in cells):
             marks[f"numbers[{len(rows)}]"] = reader.line_num
+            _fits(cells, head, file, reader.line_num)
             rows.append(_row(line, dict(zip(head, (cell.strip() for cell in cells), strict=False))))
     alone = replace(config, numbers=tuple(rows), marks=Marks(file, marks))
     found = [problem for index, row in enumerate(rows) for problem in numbers.entry(alone, index, row)]
     found += numbers.hidden(alone)
     if found:
         raise ConfigErrors([_of_csv(problem, marks) for problem in found[:MOST]])
-    return rows
+    return [(row, (file, marks[f"numbers[{index}]"])) for index, row in enumerate(rows)]
 
 
 def _headed(head: list[str], file: str) -> None:
@@ -124,6 +127,12 @@ def _headed(head: list[str], file: str) -> None:
     if "number" not in head:
         remedy = f"the first line names the columns: {','.join(COLUMNS)}"
         raise ConfigErrors([ConfigError(file, 1, "", "there is no column number", remedy)])
+
+
+def _fits(cells: list[str], head: list[str], file: str, line: int) -> None:
+    if any(cells[len(head) :]):
+        problem = f"has {len(cells)} cells under {len(head)} columns"
+        raise ConfigErrors([ConfigError(file, line, "", problem, f"the columns are {','.join(head)}")])
 
 
 def _row(line: Number, cells: dict[str, str]) -> Number:

@@ -42,15 +42,19 @@ class Marks:
 
     file: str = ""
     lines: Mapping[str, int] = attrs.field(factory=dict, repr=False)
+    elsewhere: Mapping[str, tuple[str, int]] = attrs.field(factory=dict, repr=False)  # what stands in another file
 
     def line(self, path: str) -> int:
         """The line of `path`, or of the nearest thing around it that was written."""
-        while path and path not in self.lines:
+        return self._place(path)[1]
+
+    def _place(self, path: str) -> tuple[str, int]:
+        while path and path not in self.lines and path not in self.elsewhere:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.lines.get(path, 1)
+        return self.elsewhere.get(path) or (self.file, self.lines.get(path, 1))
 
     def error(self, path: str, problem: str, remedy: str = "") -> ConfigError:
-        return ConfigError(self.file, self.line(path), path, problem, remedy)
+        return ConfigError(*self._place(path), path, problem, remedy)
 
     def not_available(self, path: str, value: str, remedy: str) -> NotAvailable:
         """The contract's words for a value that is not built yet; `remedy` says what to write instead."""

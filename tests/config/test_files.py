@@ -62,6 +62,17 @@ def test_a_number_that_stands_there_twice_is_told_with_both_lines() -> None:
     assert problems("+13125550101\n+1-312-555-0101\n") == ["etc/ported.csv:3: is never reached: line 2 matches first"]
 
 
+def test_what_is_found_wrong_with_a_row_later_names_the_csv_too() -> None:
+    later = ported("+13125550101\n\n+13125550102\n").marks.error("numbers[2].scenario", "x")
+    assert (later.file, later.line) == ("etc/ported.csv", 4)
+
+
+def test_a_row_with_more_cells_than_columns_is_told() -> None:
+    assert problems("+13125550101,a,salon,en,always,,\n+13125550102,a,salon,en,always,more\n") == [
+        "etc/ported.csv:3: has 6 cells under 5 columns; the columns are number,trunk,scenario,language,when"
+    ]
+
+
 def test_a_file_for_anything_is_refused() -> None:
     assert "would answer anything" in problems("*\n")[0]
 
