@@ -267,6 +267,6 @@ def cause_of(tried: Tried) -> Cause:
         return Cause.BUSY
     if tried.q850 == 21 or tried.status == 603:
         return Cause.DECLINED
-    if tried.q850 in (18, 19) or tried.rang:
+    if tried.q850 in (18, 19) or (tried.rang and tried.status != 488):  # whose media we cannot take did answer
         return Cause.NOT_ANSWERED
     return Cause.REFUSED

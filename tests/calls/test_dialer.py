@@ -234,8 +234,9 @@ async def test_everything_together_is_bounded(autojump_clock: MockClock) -> None
     assert out.hosts == [A, B]
 
 
-async def test_488_is_asked_once_more_plainer_then_it_is_final(autojump_clock: MockClock) -> None:
-    out = exchange(says(488))
+@pytest.mark.parametrize("rang", [False, True])
+async def test_488_is_asked_once_more_plainer_then_it_is_final(rang: bool, autojump_clock: MockClock) -> None:
+    out = exchange(says(488, rang=rang))
     unreached = await out.dial()
     assert isinstance(unreached, Unreached)
     assert [leg.way.plainer for leg in out.legs] == [False, True]
