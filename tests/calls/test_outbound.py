@@ -214,7 +214,7 @@ async def test_a_forbidden_call_is_a_record_and_a_sentence_and_no_packet(
 
 async def test_a_caller_id_that_is_not_ours_is_never_shown(autojump_clock: object, tmp_path: Path) -> None:
     async with calling_out(tmp_path) as out:
-        with pytest.raises(NotPlaced, match=r"\+15550000000 is not a caller id of trunk any"):
+        with pytest.raises(NotPlaced, match=r"\+15550000000 is not a caller id of any trunk"):
             await out.place(caller="+15550000000")
         assert (await out.record())["cause"] == "caller_id"
 
