@@ -24,14 +24,13 @@ from callactors.actors.messages import (
     DigitPressed,
     LegEnded,
     Message,
-    TransferEnded,
 )
 from callactors.actors.parts.exchange import Exchange
-from callactors.actors.parts.info_digits import RELAY, info_body, info_digit
+from callactors.actors.parts.info_digits import RELAY, info_bodies, info_digit
 from callactors.actors.parts.leg_audio import agent_heard, caller_audio, media_message
 from callactors.actors.parts.negotiation import REFUSED, Negotiation, wants_ipv6
 from callactors.actors.parts.placing import Placing
-from callactors.actors.parts.referring import Outcome, Referring, asked_to_dial
+from callactors.actors.parts.referring import Referring
 from callactors.audio.format import AudioFormat
 from callactors.audio.ringing import ringing
 from callactors.errors import UnsafeText
@@ -43,13 +42,11 @@ from callactors.routing.way import Tried, Way
 from callactors.rtp.events import AudioArrived, AudioSent, MediaEvent
 from callactors.rtp.playout import Heard
 from callactors.rtp.quality import Quality
-from callactors.rtp.telephone_event import KEYS
 from callactors.sdp.offer import Agreement
 from callactors.sip import events as sip
 from callactors.sip.dialog import DialogFacts, DialogId
 from callactors.sip.multipart import located
 from callactors.sip.reason import reason_headers
-from callactors.sip.transfer import sipfrag
 
 INBOX = 256  # facts of one dialog and its media that may wait; a flood of INFO loses its oldest
 UNPLACED = -1  # the session of a leg whose INVITE has not left
@@ -76,8 +73,7 @@ class SipLeg:
     stream: MediaStream = attrs.field(init=False)
     exchange: Exchange = attrs.field(init=False)
     _inbox: Mailbox[sip.Event | MediaEvent] = attrs.field(factory=lambda: Mailbox(INBOX), init=False)
-    _referring: Referring = attrs.field(factory=Referring, init=False)
-    ended: bool = attrs.field(default=False, init=False)  # no dialog from here on
+    _referring: Referring = attrs.field(init=False)
 
     def take(self, offer: bytes) -> None:
         """Open the media and agree on the offer; from now on dialog and media are listened to.
@@ -126,6 +122,7 @@ class SipLeg:
         self.stream = self.plane.open(self.sounded, ipv6=ipv6)
         sdp = Negotiation(name, self.stream.address, self.trunk, self.plane, self.advertise)
         self.exchange = Exchange(self.number, self.session, self.trunk, self.endpoint, self.stream, sdp)
+        self._referring = Referring(self.exchange)
 
     @property
     def format(self) -> AudioFormat:
@@ -142,6 +139,11 @@ class SipLeg:
         return self.exchange.held
 
     @property
+    def ended(self) -> bool:
+        """Whether there is no dialog any more."""
+        return self.exchange.ended
+
+    @property
     def facts(self) -> DialogFacts:
         """What the ledger keeps so that another process could end this dialog. Raises DialogGone before the INVITE."""
         return self.endpoint.facts(self.session)
@@ -151,11 +153,6 @@ class SipLeg:
         """How a leg we placed fares; final once `wait_settled` has returned."""
         assert self.placing is not None  # we placed it
         return self.placing.tried
-
-    @property
-    def rang(self) -> bool:
-        """Whether a leg we placed has rung."""
-        return self.rang_at is not None
 
     @property
     def rang_at(self) -> float | None:
@@ -243,9 +240,9 @@ class SipLeg:
             case sip.Reanswered():
                 return self.exchange.reanswered(event)
             case sip.ReferAnswered() | sip.Notified():
-                return self._transfer_told(event)
+                return self._referring.told(event)
             case sip.ReferReceived():
-                return self._referred(event)
+                return self._referring.asked(event)
             case sip.InfoReceived():
                 return self._informed(event)
             case _:
@@ -257,8 +254,9 @@ class SipLeg:
         hung_up = Cause.CALLER_HUNG_UP if self.placing is None else Cause.CALLEE_HUNG_UP
         match event:
             case sip.HungUp():
-                if self._referring.hung_up():
-                    return self._transfer_over("presumed", None)
+                if (presumed := self._referring.hung_up()) is not None:
+                    self._over()
+                    return presumed
                 return self._leg_ended(hung_up, None, event.q850)
             case sip.Cancelled():
                 return self._leg_ended(Cause.CANCELLED, 487, None)
@@ -283,7 +281,6 @@ class SipLeg:
 
     def _over(self) -> None:
         """No dialog from here on: `run` ends once it has told so."""
-        self.ended = True
         self._inbox.close()
         self.exchange.over()
 
@@ -364,48 +361,23 @@ class SipLeg:
 
     # -- transfers -----------------------------------------------------------------------------------------------
 
-    def _transfer_told(self, event: sip.ReferAnswered | sip.Notified) -> Message | None:
-        known = self._referring.told(event)
-        self.exchange.referring = self._referring.pending
-        return None if known is None else self._transfer_over(*known)
-
-    def _transfer_over(self, outcome: Outcome, code: int | None) -> TransferEnded:
-        if outcome == "presumed":
-            self._over()
-        accepted = self._referring.accepted
-        return TransferEnded(at=trio.current_time(), leg=self.number, outcome=outcome, sip_code=code, accepted=accepted)
-
     async def refer(self, target: Target, replaces: DialogId | None = None) -> None:
-        if not self.trunk.refer:
-            await self.events.send(TransferEnded(at=trio.current_time(), leg=self.number, outcome="failed"))
-            return
-        self._referring.begin()
-        self.exchange.referring = True
-        self.exchange.watch()
-        self.endpoint.refer(self.session, refer_to=target.uri, replaces=replaces)
-        await trio.lowlevel.checkpoint()
+        refused = self._referring.refer(target, replaces)
+        if refused is not None:
+            await self.events.send(refused)
+        else:
+            await trio.lowlevel.checkpoint()
 
     def take_back(self) -> None:
-        self._referring.give_up()
-        self.exchange.referring = False
-        if self.held and not self.ended:
-            self.exchange.reoffer()
-        self.exchange.watch()
-
-    def _referred(self, event: sip.ReferReceived) -> Message | None:
-        """The peer wants us to dial: declined here where the trunk may never ask, else the call's to decide."""
-        if self.trunk.refers == "never":
-            self.respond_refer(event.request_id, 603)
-            return None
-        return asked_to_dial(event, self.number)
+        self._referring.take_back()
 
     def respond_refer(self, request_id: int, status: int) -> None:
         """Answer a LegReferred: 202 and then `notify`, or a refusal."""
-        self.endpoint.respond(self.session, request_id, status)
+        self._referring.respond(request_id, status)
 
     def notify(self, status: int, reason: str, final: bool) -> None:
         """Tell the peer how the call goes that it asked for by REFER."""
-        self.endpoint.notify(self.session, sipfrag(status, reason), final)
+        self._referring.notify(status, reason, final)
 
     # -- the verbs -----------------------------------------------------------------------------------------------
 
@@ -472,16 +444,11 @@ class SipLeg:
     async def send_digits(self, digits: str) -> None:
         """As the trunk has it: telephone events, INFO, or tones. Raises ValueError for what is no key."""
         if self.trunk.dtmf == "info":
-            self._inform(digits.upper())
+            for body in info_bodies(digits):
+                self.endpoint.info(self.session, RELAY, body)
         else:
             self.stream.send_digits(digits)
         await trio.lowlevel.checkpoint()
-
-    def _inform(self, digits: str) -> None:
-        if any(digit not in KEYS for digit in digits):
-            raise ValueError(f"{digits!r} has what is no key; use 0-9 * # A-D")
-        for digit in digits:
-            self.endpoint.info(self.session, RELAY, info_body(digit))
 
     def hang_up(self, cause: Cause) -> None:
         self.close_media()

@@ -35,6 +35,7 @@ class Exchange:
     sdp: Negotiation
     up: bool = attrs.field(default=False, init=False)  # answered: the far end is listened to
     confirmed: bool = attrs.field(default=False, init=False)  # and acknowledged: we may offer anew
+    ended: bool = attrs.field(default=False, init=False)  # no dialog from here on
     holding: bool = attrs.field(default=False, init=False)
     referring: bool = attrs.field(default=False, init=False)
     moved_early: bool = attrs.field(default=False, init=False)  # described anew before the answer: the 200 says nothing
@@ -153,5 +154,5 @@ class Exchange:
 
     def over(self) -> None:
         """The dialog has ended: nobody waits for an answer any more."""
-        self.confirmed = False
+        self.ended, self.confirmed = True, False
         self._reoffer_over.set()

@@ -27,6 +27,9 @@ def info_digit(content_type: str, body: bytes) -> str | None:
     return signal if len(signal) == 1 and signal in KEYS else _CODED.get(signal)
 
 
-def info_body(digit: str) -> bytes:
-    """One digit as the body of our INFO."""
-    return f"Signal={digit}\r\nDuration={TONE}\r\n".encode()
+def info_bodies(digits: str) -> list[bytes]:
+    """Digits as the bodies of our INFOs, one each. Raises ValueError for what is no key."""
+    digits = digits.upper()
+    if any(digit not in KEYS for digit in digits):
+        raise ValueError(f"{digits!r} has what is no key; use 0-9 * # A-D")
+    return [f"Signal={digit}\r\nDuration={TONE}\r\n".encode() for digit in digits]
