@@ -110,10 +110,6 @@ class Config(Settings, frozen=True, kw_only=True):
         """`numbers`, indexed: made once, asked for every call."""
         return number.Plan.of(self.numbers, {name: trunk.country for name, trunk in self.trunks.items()})
 
-    def number_for(self, called: str, trunk: str) -> number.Number | None:
-        """The entry of `numbers` that serves this call, whatever the hour; None is 404, no_route."""
-        return self.plan().find(called, trunk)
-
 
 def from_settings(settings: Settings, marks: Marks) -> Config:
     fields = {name: getattr(settings, name) for name in settings.__struct_fields__}

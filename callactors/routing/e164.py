@@ -30,15 +30,6 @@ def normalise(dialled: str, country: str | None) -> str | None:
     return _as_dialled_in(country, bare)
 
 
-def country_of(number: str) -> str | None:
-    """The country an E.164 number belongs to, ISO 3166 alpha-2; None where there is none (+800, +88216 ...)."""
-    try:
-        region = phonenumbers.region_code_for_number(phonenumbers.parse(number))
-    except phonenumbers.NumberParseException:
-        return None
-    return region if region is not None and region.isalpha() else None
-
-
 def known_country(country: str) -> bool:
     """Whether numbers can be read the way this country dials them."""
     return country in phonenumbers.SUPPORTED_REGIONS

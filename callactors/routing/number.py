@@ -74,11 +74,6 @@ class Plan:
         return sorted(found.items(), key=lambda item: item[0])
 
 
-def find(numbers: Iterable[Number], called: str, trunk: str) -> Number | None:
-    """The first entry that serves `called` on `trunk`, whatever the hour. For a table used once."""
-    return Plan.of(numbers, {}).find(called, trunk)
-
-
 def written(match: str, country: str | None) -> tuple[str, ...]:
     """What an exact number of the file is known by: as it stands there, and as E.164."""
     bare = plain(match)

@@ -21,6 +21,7 @@ from phonenumbers import timezone
 from callactors.routing.cause import Cause
 from callactors.routing.e164 import normalise
 from callactors.routing.emergency import emergency_number
+from callactors.routing.hours import read_zone
 from callactors.routing.route import permitted
 
 _WINDOW = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
@@ -147,8 +148,15 @@ def zones_of(number: str) -> tuple[zoneinfo.ZoneInfo, ...]:
         names = timezone.time_zones_for_number(phonenumbers.parse(number))
     except phonenumbers.NumberParseException:
         return ()
-    known = zoneinfo.available_timezones()
-    return tuple(zoneinfo.ZoneInfo(name) for name in names if name in known)
+    return tuple(zone for name in names if (zone := _zone(name)) is not None)
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo | None:
+    """None for a name that this machine's time zones have not (phonenumbers' `Etc/Unknown`)."""
+    try:
+        return read_zone(name)
+    except ValueError:
+        return None
 
 
 def numbers_of(text: str, country: str | None = None) -> frozenset[str]:

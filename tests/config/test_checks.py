@@ -23,7 +23,7 @@ def problem(trunk: str = SOME, number: str = "+1312", more: str = "") -> str:
 
 
 def test_any_number_is_only_for_trunks_that_are_this_machine() -> None:
-    assert load("{from: [127.0.0.0/8, 127.0.0.1]}", "*").number_for("x", "acme") is not None
+    assert load("{from: [127.0.0.0/8, 127.0.0.1]}", "*").plan().find("x", "acme") is not None
     assert problem("{from: [127.0.0.0/8, 10.0.0.1], media_from: [10.0.0.1]}", "*").startswith(
         'f.yaml:5: numbers[0].match: "*" would answer anything a carrier sends; name the numbers'
     )
@@ -40,7 +40,7 @@ def test_a_trunk_of_everybody_is_refused_for_its_media() -> None:
 
 
 def test_the_ipv6_loopback_is_this_machine_too_and_its_neighbours_are_not() -> None:
-    assert load('{from: ["::1", 127.0.0.1]}', "*").number_for("x", "acme") is not None
+    assert load('{from: ["::1", 127.0.0.1]}', "*").plan().find("x", "acme") is not None
     assert "trunks.acme.from[0]" in problem('{from: ["::/64"]}')
 
 
@@ -141,7 +141,7 @@ def test_what_nobody_dials_for_help_is_told() -> None:
 
 def test_a_number_for_help_is_no_scenarios() -> None:
     assert "no scenario answers it" in problem("{from: [10.0.0.0/30], country: GB}", "999")
-    assert load(SOME, "999").number_for("999", "acme") is not None
+    assert load(SOME, "999").plan().find("999", "acme") is not None
 
 
 def test_a_range_or_pattern_that_is_nearly_everything_is_refused() -> None:

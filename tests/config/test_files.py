@@ -34,10 +34,10 @@ def problems(rows: str, head: str = HEAD) -> list[str]:
 
 def test_a_row_takes_what_it_leaves_empty_from_the_line_that_names_the_file() -> None:
     loaded = ported("+13125550101,b,shop,,office\n\n+13125550102\n")
-    assert loaded.number_for("13125550101", "b") == Number(
+    assert loaded.plan().find("13125550101", "b") == Number(
         match="+13125550101", trunk="b", scenario="shop", language="en", when="office"
     )
-    assert loaded.number_for("+13125550102", "a") == Number(
+    assert loaded.plan().find("+13125550102", "a") == Number(
         match="+13125550102", trunk="a", scenario="salon", language="en"
     )
 

@@ -59,7 +59,7 @@ def test_the_embedded_default_is_for_this_machine_only() -> None:
 
 
 def test_the_default_serves_any_number_with_the_salon() -> None:
-    entry = config.default().number_for("anything at all", "loopback")
+    entry = config.default().plan().find("anything at all", "loopback")
     assert entry is not None
     assert entry.scenario == "salon"
 

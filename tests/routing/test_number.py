@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import pytest
 
-from callactors.routing.number import Number, Plan, find, width, without_parameters
+from callactors.routing.number import Number, Plan, width, without_parameters
 
 EXACT = Number(match="+1 (312) 555-0100", trunk="acme", scenario="salon")
 DESK = Number(match="100", trunk="acme", scenario="desk")
 ANY = Number(match="*", trunk="loopback", scenario="any")
 NUMBERS = (EXACT, DESK, ANY)
+
+
+def find(numbers: Iterable[Number], called: str, trunk: str) -> Number | None:
+    return Plan.of(numbers, {}).find(called, trunk)
 
 
 @pytest.mark.parametrize("called", ["+13125550100", "+1-312-555-0100", "13125550100", "+1.312.555.0100"])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import statistics
 import subprocess
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import trio
 
 from callactors.errors import Unusable
 from callactors.sip.address import Address
+from callactors.testing.ears import percentile
 
 SOURCE = "127.0.0.1"
 AFTER = 15  # seconds the last calls may take
@@ -56,7 +55,7 @@ def _read(place: Path, rate: int, offered: int) -> Load:
     except (OSError, IndexError, KeyError, ValueError) as error:
         raise Unusable(f"SIPp left no report that can be read: {error!r}; run sipp -v") from error
     times = sorted(time for report in place.glob("*_rtt.csv") for time in _times(report))
-    return Load(rate, offered, offered - done, repeated, *(percentile(times, share) for share in (50, 95, 99)))
+    return Load(rate, offered, offered - done, repeated, *(percentile(times, share) for share in (0.5, 0.95, 0.99)))
 
 
 def _times(report: Path) -> list[float]:
@@ -65,10 +64,3 @@ def _times(report: Path) -> list[float]:
         rows = csv.reader(lines, delimiter=";")
         next(rows, None)
         return [float(row[1]) for row in rows if len(row) >= 2]
-
-
-def percentile(times: Sequence[float], share: int) -> float | None:
-    """None of nothing."""
-    if len(times) < 2:
-        return times[0] if times else None
-    return round(statistics.quantiles(times, n=100, method="inclusive")[share - 1], 2)

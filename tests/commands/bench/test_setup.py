@@ -9,7 +9,7 @@ import pytest
 
 from callactors.commands.bench.programs import cpu_seconds
 from callactors.commands.bench.setup import Step, as_facts, before_failure, rates
-from callactors.commands.bench.sipp import Load, percentile
+from callactors.commands.bench.sipp import Load
 
 
 def step(rate: int, failed: int, who: str = "callactors") -> Step:
@@ -25,11 +25,6 @@ def test_each_rate_is_double_the_one_before(first: int, most: int, expected: Seq
 def test_the_figure_is_the_last_rate_before_the_first_failure(failed: Sequence[int], expected: int | None) -> None:
     steps = [step(10 * 2**index, count) for index, count in enumerate(failed)]
     assert before_failure([*steps, step(640, 0, "kamailio")], "callactors") == expected
-
-
-@pytest.mark.parametrize(("times", "expected"), [([], None), ([5.0], 5.0), ([float(n) for n in range(101)], 95.0)])
-def test_a_percentile_of_nothing_is_none(times: Sequence[float], expected: float | None) -> None:
-    assert percentile(times, 95) == expected
 
 
 def test_the_facts_name_both_programs() -> None:
