@@ -179,7 +179,7 @@ class Admission:
             return None
         document = offered.location or self.making.location
         place = Location(f"{call}@{config.listen.advertised}", document) if document else None
-        return Wanted(purpose="emergency", number=number, caller=offered.called or None, location=place)
+        return Wanted(purpose="emergency", number=number, caller=offered.caller or None, location=place)
 
     def _instruction(self, trunk: Trunk) -> str:
         """What the caller is told if nobody can be reached, in the language of this trunk's first number."""

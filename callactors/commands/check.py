@@ -11,12 +11,14 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
+from xml.etree import ElementTree
 
 import attrs
 import typer
 
 from callactors import config as configuration
 from callactors import scenario as scenarios
+from callactors.calls.rules import read_rules
 from callactors.config import Config, ConfigErrors, NotAvailable, files, tree
 from callactors.config.problems import Problems
 from callactors.config.warnings import warn
@@ -126,6 +128,24 @@ def _files_of(config: Config, report: Report) -> None:
                 report.warnings.append(error)
             else:
                 report.note(error)
+        elif not name.secret:
+            try:
+                _read_whole(config, name.path, path)
+            except ConfigError as error:
+                report.note(error)
+
+
+def _read_whole(config: Config, named: str, path: Path) -> None:
+    """A file that is there must be what it is named for. Raises ConfigError."""
+    if named == "emergency.location":
+        try:
+            ElementTree.fromstring(read(path))
+        except ElementTree.ParseError as error:
+            raise ConfigError(
+                shown(path), error.position[0], "", "is no XML", "a PIDF-LO is meant (RFC 6442)"
+            ) from None
+    elif named.startswith("outbound."):
+        read_rules(config)
 
 
 def _surroundings(environ: Mapping[str, str], report: Report, *, alone: bool) -> Config:

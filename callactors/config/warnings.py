@@ -12,7 +12,7 @@ from callactors.sip.uri import SipUri, parse_uri
 def warn(config: Config) -> Iterator[ConfigError]:
     """Every doubt about a configuration that is fine otherwise."""
     yield from _emergency(config)
-    yield from _private(config)
+    yield from _bare(config)
     yield from _unheard(config)
 
 
@@ -34,10 +34,17 @@ def _emergency(config: Config) -> Iterator[ConfigError]:
             yield config.marks.error(f"trunks.{line.trunk}", problem, f"add trunks.{line.trunk}.country")
 
 
-def _private(config: Config) -> Iterator[ConfigError]:
-    if config.emergency is not None and config.emergency.location is None:
+def _bare(config: Config) -> Iterator[ConfigError]:
+    if config.emergency is None:
+        return
+    if config.emergency.location is None:
         problem = "emergency calls carry no location"
         yield config.marks.error("emergency", problem, "add location: a PIDF-LO file (RFC 6442)")
+    trunk = config.trunks.get(config.emergency.trunk)
+    if trunk is not None and not trunk.caller_ids:
+        problem = f"emergency calls by {config.emergency.trunk} show no number that help could call back"
+        remedy = f"add trunks.{config.emergency.trunk}.caller_ids; a caller's own number is shown if it is among them"
+        yield config.marks.error("emergency.trunk", problem, remedy)
 
 
 def _unheard(config: Config) -> Iterator[ConfigError]:

@@ -35,11 +35,17 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    data: Path, manners: Manners | None = None, *, more: str = "", emergency: str = "", country: str = "US"
+    data: Path,
+    manners: Manners | None = None,
+    *,
+    more: str = "",
+    emergency: str = "",
+    country: str = "US",
+    shown: str = "",
 ) -> AsyncIterator[Scene]:
     """A house with an emergency trunk, and somebody who may need it."""
     async with user_agent(HELP, name="help", manners=manners) as agent:
-        trunks = f'  help: {{from: [{HELP}/32], to: "sip:{agent.address}", channels: 1, cps: 1}}'
+        trunks = f'  help: {{from: [{HELP}/32], to: "sip:{agent.address}", channels: 1, cps: 1{shown}}}'
         rules = f"emergency: {{trunk: help{emergency}}}\n{more}"
         async with (
             open_house(data, Mind(), trunks=trunks, more=rules, loopback=f", country: {country}") as house,
@@ -75,6 +81,18 @@ async def test_911_is_put_through_and_both_hear_each_other(autojump_clock: objec
     assert [(one["n"], one["trunk"]) for one in record["attempts"]] == [(0, "loopback"), (1, "help")]
     assert str(invite_of(s.help).uri).startswith("sip:911@")
     assert s.house.switchboard.briefs == set()
+
+
+@pytest.mark.parametrize(
+    ("registered", "shown"), [('"+15550100", "+15550142"', "+15550142"), ('"+15550100"', "+15550100")]
+)
+async def test_help_can_call_back_whoever_called_where_that_number_is_ours_to_show(
+    registered: str, shown: str, autojump_clock: object, tmp_path: Path
+) -> None:
+    async with scene(tmp_path, shown=f", caller_ids: [{registered}]") as s:
+        s.caller.dial("911")
+        await ringing(s)
+        assert f"<sip:{shown}@" in (invite_of(s.help).headers.get("From") or "")
 
 
 async def test_no_model_ever_hears_a_call_for_help(autojump_clock: object, tmp_path: Path) -> None:

@@ -108,3 +108,20 @@ def test_a_secret_is_never_printed(root: Path) -> None:
     result = run("callactors.yaml", PW="hunter2")
     assert (result.exit_code, "hunter2" in result.output) == (1, False)
     assert "PW is not set" in run("callactors.yaml").output
+
+
+@pytest.mark.parametrize(
+    ("key", "file", "content", "told"),
+    [
+        ("emergency: {trunk: acme, location: f.xml}", "f.xml", "<a>\n<b></a>", "f.xml:2: is no XML"),
+        ("outbound: {consent: f.csv}", "f.csv", "number\n+13125550142\nfoo\n", "f.csv:3: 'foo' is no number"),
+    ],
+)
+def test_a_list_or_a_location_that_cannot_be_read_is_told_before_a_call_needs_it(
+    key: str, file: str, content: str, told: str, root: Path
+) -> None:
+    (root / "c.yaml").write_text(CONFIG.replace("[10.0.0.1]", "[10.0.0.1], to: 'sip:h', country: US") + key + "\n")
+    (root / file).write_text(content)
+    result = run(root / "c.yaml")
+    assert result.exit_code == 1
+    assert told in result.stdout

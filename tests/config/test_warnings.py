@@ -5,6 +5,8 @@ from __future__ import annotations
 from callactors import config
 from callactors.config.warnings import warn
 
+HELP = '{from: [10.0.0.1], to: sip:h, country: US, caller_ids: ["+13125550100"]}'
+
 
 def warnings(trunk: str, more: str = "") -> list[str]:
     text = f'version: 1\ntrunks:\n  acme: {trunk}\nnumbers: [{{match: "+1312", trunk: acme, scenario: salon}}]\n{more}'
@@ -23,12 +25,17 @@ def test_this_machine_is_not_the_public() -> None:
 def test_a_trunk_of_no_country_knows_few_numbers_for_help() -> None:
     whole = "emergency: {trunk: acme, location: hq.xml}"
     assert "has no country" in warnings("{from: [10.0.0.1], to: sip:h}", whole)[0]
-    assert warnings("{from: [10.0.0.1], to: sip:h, country: US}", whole) == []
+    assert warnings(HELP, whole) == []
 
 
 def test_an_emergency_trunk_without_a_location_is_a_warning() -> None:
-    (told,) = warnings("{from: [10.0.0.1], to: sip:h, country: US}", "emergency: {trunk: acme}")
+    (told,) = warnings(HELP, "emergency: {trunk: acme}")
     assert told == "f.yaml:5: emergency: emergency calls carry no location; add location: a PIDF-LO file (RFC 6442)"
+
+
+def test_an_emergency_trunk_that_shows_no_number_is_a_warning() -> None:
+    (told,) = warnings("{from: [10.0.0.1], to: sip:h, country: US}", "emergency: {trunk: acme, location: hq.xml}")
+    assert told.startswith("f.yaml:5: emergency.trunk: emergency calls by acme show no number that help could call")
 
 
 def test_calling_by_a_transport_nobody_listens_on_is_a_warning() -> None:
