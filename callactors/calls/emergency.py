@@ -1,11 +1,14 @@
 """A call for help: at once to the emergency trunk, with the caller's location, from leg to leg; no model hears of it.
 
-- Nothing stands in its way: no limit, no drain, no permit, no ledger that cannot write, no breaker of a trunk.
+- Nothing stands in its way: no limit, no drain, no permit, no ledger that is broken or slow, no breaker of a trunk.
 - Without an emergency trunk, or when it takes the call no way, the caller is told what to do, and somebody is alarmed:
   a line of the log (critical), an event of the record, cause emergency_failed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import attrs
 import trio
@@ -24,6 +27,7 @@ from callactors.routing.cause import Cause
 from callactors.routing.way import Tried, Wanted, Way
 
 EVENTS = 64  # what a leg may say before anybody listens
+WRITING = 0.5  # seconds a row may take to be on disk, before the call goes on without it
 
 
 @attrs.define(eq=False)
@@ -100,10 +104,7 @@ class EmergencyCall:
         assert self._legs is not None  # `run` has opened it
         self._dialled += 1
         number = self._dialled
-        try:
-            await self.record.dialling(number, way)
-        except LedgerBroken as error:
-            log().error("ledger.broken", call=self.record.call, error=str(error))  # help comes first
+        await self._written(partial(self.record.dialling, number, way))
         events: Mailbox[Message] = Mailbox(EVENTS)
         audio, tape = Mailbox[CallerAudio](1), Mailbox[CallerAudio | AgentHeard](1)
         config = self.outside.config
@@ -130,11 +131,19 @@ class EmergencyCall:
     # -- the caller ----------------------------------------------------------------------------------------------
 
     async def _answer(self) -> None:
-        try:
-            await self.record.answering(self.leg.trunk.name, self.leg.facts)
-        except (LedgerBroken, DialogGone) as error:
-            log().error("ledger.broken", call=self.record.call, error=str(error))
+        if not self.leg.ended:
+            await self._written(partial(self.record.answering, self.leg.trunk.name, self.leg.facts))
         await self.leg.answer()
+
+    async def _written(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write it down first, unless that takes longer than help may wait."""
+        with trio.move_on_after(WRITING) as patience:
+            try:
+                await write()
+            except LedgerBroken as error:
+                log().error("ledger.broken", call=self.record.call, error=str(error))
+        if patience.cancelled_caught:
+            log().error("ledger.slow", call=self.record.call, seconds=WRITING)
 
     async def _alone(self, why: str) -> tuple[Cause, By]:
         """Nobody can be reached: say so to the caller, and to whoever keeps this house."""

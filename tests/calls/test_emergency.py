@@ -15,6 +15,8 @@ from callactors.errors import LedgerBroken
 from callactors.sip import events as sip
 from callactors.sip.message import Request
 from callactors.sip.multipart import PIDF, SDP, Location, part_of, with_location
+from callactors.stores.ledger import Ledger
+from callactors.stores.ledger_rows import Row
 from callactors.testing.calling_out import tones
 from callactors.testing.calls import House, Mind, open_house, until
 from callactors.testing.manners import Manners
@@ -235,3 +237,19 @@ async def test_a_broken_ledger_does_not_keep_help_away(
         await s.caller.sees(sip.Answered)
         phone.hang_up()
         await s.caller.sees(sip.HungUp)
+
+
+async def test_help_does_not_wait_for_a_disk_that_hangs(
+    autojump_clock: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs(ledger: Ledger, row: Row) -> None:
+        await trio.sleep_forever()
+
+    async with scene(tmp_path) as s:
+        monkeypatch.setattr(Ledger, "durable", hangs)
+        began = trio.current_time()
+        s.caller.dial("911")
+        (await ringing(s)).pick_up()
+        await s.caller.sees(sip.Answered)
+        assert trio.current_time() - began < 3
+        s.caller.hang_up()
