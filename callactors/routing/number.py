@@ -20,7 +20,7 @@ WIDEST = 1_000_000  # numbers of one range or pattern: what is wider is a defaul
 _SEPARATORS = re.compile(r"[-.() ]")
 _NUMBER = re.compile(r"\+?[0-9*#]+")
 _RANGE = re.compile(r"(\+[0-9]{3,15}) ?- ?(\+[0-9]{3,15})")
-_PATTERN = re.compile(r"\+?[0-9]+x[0-9x]*")
+_PATTERN = re.compile(r"\+?[0-9]*x[0-9x]*")
 
 IsOpen = Callable[[str], bool]  # whether a `when` holds now
 

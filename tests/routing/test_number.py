@@ -77,6 +77,7 @@ def test_a_pattern_serves_any_digit_where_it_has_an_x() -> None:
     numbers = plan("+1312555xxxx", "1xx", country=None)
     asked = ("+13125551234", "13125551234", "+131255512345", "+1312555123a", "142", "242", "1423")
     assert [scenario(numbers.find(n, "acme")) for n in asked] == ["s0", "s0", None, None, "s1", None, None]
+    assert [scenario(plan("xxx").find(n, "acme")) for n in ("100", "1000", "xxx")] == ["s0", None, None]
 
 
 def test_what_a_country_dials_finds_its_number() -> None:
