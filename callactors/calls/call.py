@@ -73,7 +73,7 @@ class Call:
             caller=self.caller,
             language=self.language,
             playbook=self.playbook,
-            leg=self.line,
+            line=self.line,
             voice=Voice(self.terms.cached, lambda: self.line.format, self.boxes.voice),
             record=self.record,
             desk=self.boxes.desk,

@@ -64,7 +64,7 @@ class Conductor:
     caller: str
     language: str
     playbook: Playbook
-    leg: Line
+    line: Line
     voice: Voice
     record: CallRecord
     desk: Mailbox[Message]
@@ -113,7 +113,7 @@ class Conductor:
         """It is gone: what it was saying has its end where it broke off."""
         self.to_session = None
         self.voice.model_went()
-        sounding = self.leg.heard().utterance
+        sounding = self.line.heard().utterance
         if sounding is not None and not sounding.startswith("local:"):
             self.voice.break_off(sounding)
 
@@ -187,7 +187,7 @@ class Conductor:
             case ToolFinished():
                 self._tool_finished(message)
             case ToolSlow():
-                if self.leg.heard().utterance is None:
+                if self.line.heard().utterance is None:
                     self.say(self.phrases.filler)
             case ModelStumbled():
                 self.record.event("model_stumbled", code=message.code)
@@ -214,7 +214,7 @@ class Conductor:
         self.answered = True
         greeting = self.say(self.playbook.scenario.greeting(self.language))
         if self.placed and self.playbook.scenario.disclosure == "required":
-            self.leg.protected = greeting  # whoever picks up says hello, and must still learn who is calling
+            self.line.protected = greeting  # whoever picks up says hello, and must still learn who is calling
         if self.model_gone:
             self.model_exhausted()
 
@@ -244,8 +244,8 @@ class Conductor:
     # -- the voice -----------------------------------------------------------------------------------------------
 
     def _spoke(self, message: AgentSpoke) -> None:
-        if message.utterance == self.leg.protected:
-            self.leg.protected = None
+        if message.utterance == self.line.protected:
+            self.line.protected = None
             self.record.event("disclosed")
         self.patience.agent_ended(message.at)
         self._spoke_next.set()
@@ -279,7 +279,7 @@ class Conductor:
         if farewell and self.answered:
             await self.voice.heard(self.say(farewell), LAST_WORDS)
         with trio.move_on_after(LAST_WORDS):
-            while self.leg.heard().utterance is not None:
+            while self.line.heard().utterance is not None:
                 self._spoke_next = trio.Event()
                 await self._spoke_next.wait()
         await self.desk.send(self.ended(cause, by))

@@ -94,7 +94,6 @@ class Prober:
 
     async def _ask(self, trunk: str, hop: Hop, target: SipUri, answers: list[Probed]) -> None:
         began = trio.current_time()
-        auth = self.dialer.config.trunks[trunk].auth
         asked = self.endpoint.ask(
             "OPTIONS",
             attrs.evolve(target, user=None, password=None, headers=()),
@@ -102,7 +101,7 @@ class Prober:
             trunk=trunk,
             caller=self.dialer.finder.caller(trunk),
             headers=[("Accept", "application/sdp")],
-            credentials=auth.account if auth else None,
+            credentials=self.dialer.config.account(trunk),
         )
         reply: Replied | None = None
         with trio.move_on_after(PATIENCE):

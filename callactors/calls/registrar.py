@@ -113,7 +113,7 @@ class Registrar:
                 caller=registration.party,
                 callee=registration.party,
                 headers=registration.headers(self.endpoint.contact(hop), expires),
-                credentials=auth.account if (auth := self.config.trunks[trunk].auth) else None,
+                credentials=self.config.account(trunk),
                 call_id=registration.call_id,
                 cseq=registration.cseq + 1,
             )

@@ -55,7 +55,7 @@ class Sessions:
         mailbox: Mailbox[Message] = Mailbox(DESK)
         boxes, conductor = self.boxes, self.conductor
         wiring = Wiring(self._number, boxes.to_model, mailbox, boxes.voice, boxes.desk)
-        format_ = line.format_for(conductor.leg.format)
+        format_ = line.format_for(conductor.line.format)
         session = line.session(wiring, format_, conductor.specialist, conductor.language, self._replay)
         conductor.session_opened(self._number, mailbox)
         self.terms.meter.model = line.name

@@ -139,7 +139,6 @@ class WayFinder:
     def _way(
         self, wanted: Wanted, number: str | None, choice: Choice, target: SipUri, hop: Hop, caller: NameAddr
     ) -> Way:
-        auth = self._config.trunks[choice.trunk].auth
         return Way(
             trunk=choice.trunk,
             hop=hop,
@@ -147,7 +146,7 @@ class WayFinder:
             caller=caller,
             headers=wanted.headers,
             location=wanted.location,
-            credentials=auth.account if auth else None,
+            credentials=self._config.account(choice.trunk),
             rate=choice.rate,
         )
 

@@ -252,7 +252,7 @@ class _Calls:
         for orphan in orphans:
             for facts in orphan.dialogs:
                 try:
-                    self.endpoint.bye_orphan(facts, facts.cseq + CSEQ_AFTER_CRASH)
+                    self.endpoint.bye_orphan(facts, facts.cseq + CSEQ_AFTER_CRASH, self.config.account)
                 except MalformedMessage as error:
                     log().warning("orphan.no_bye", call=orphan.call, error=str(error))
             tell("ended", orphan.call, cause="killed", by="us")

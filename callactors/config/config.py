@@ -15,6 +15,7 @@ from callactors.routing.emergency import emergency_number
 from callactors.routing.hours import Schedule
 from callactors.routing.trunk import Target, Trunk
 from callactors.sip.gate import Door
+from callactors.sip.login import Account
 from callactors.sip.policy import Policy
 
 _AS_WRITTEN = (
@@ -76,6 +77,11 @@ class Config(Settings, frozen=True, kw_only=True):
             session_expires=int(timer.expires) if timer else None,
             min_se=int(timer.min_se) if timer else Policy().min_se,
         )
+
+    def account(self, trunk: str) -> Account | None:
+        """Whom a trunk knows us as: for challenges of its own to requests of ours."""
+        settings = self.trunks.get(trunk)
+        return settings.auth.account if settings is not None and settings.auth is not None else None
 
     def doors(self) -> dict[str, Door]:
         """What the trunks that are challenged must bear, for sip/gate.py."""

@@ -255,9 +255,11 @@ class SipEndpoint:
         """Our Contact as that neighbour is told it, in angle brackets."""
         return self._endpoint.contact(to)
 
-    def bye_orphan(self, facts: DialogFacts, cseq: int, credentials: Account | None = None) -> None:
+    def bye_orphan(
+        self, facts: DialogFacts, cseq: int, account_of: Callable[[str], Account | None] = lambda trunk: None
+    ) -> None:
         """BYE a dialog of a process that died. Raises MalformedMessage when the facts do not parse."""
-        self._endpoint.bye_orphan(facts, cseq, now=trio.current_time(), credentials=credentials)
+        self._endpoint.bye_orphan(facts, cseq, account_of, now=trio.current_time())
         self._flush()
 
     # -- the two tasks, and the way between ---------------------------------------------------------------------

@@ -296,16 +296,24 @@ class Endpoint:
         """The dialog for the ledger. Raises DialogGone once the session is."""
         return self._table.session(session).facts()
 
-    def bye_orphan(self, facts: DialogFacts, cseq: int, *, now: float, credentials: Account | None = None) -> None:
+    def bye_orphan(
+        self,
+        facts: DialogFacts,
+        cseq: int,
+        account_of: Callable[[str], Account | None] = lambda trunk: None,
+        *,
+        now: float,
+    ) -> None:
         """BYE a dialog of a process that died. `cseq` is the number to use, above all it can have used.
 
+        `account_of(trunk)` answers a challenge of whoever is there now.
         Raises MalformedMessage when the facts do not parse.
         """
         dialog = Dialog.from_facts(facts)
         dialog.local_cseq = cseq - 1
         peer = _hop(facts.remote_address)
         trunk = self._table.trunk_of(peer) or ""
-        session = Session(self._core, self._core.number(), dialog, peer, self._terms(trunk, credentials))
+        session = Session(self._core, self._core.number(), dialog, peer, self._terms(trunk, account_of(trunk)))
         session.confirmed = True
         self._table.remember(session)
         session.finish(now)

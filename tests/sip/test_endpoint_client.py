@@ -286,6 +286,17 @@ def test_an_offer_of_theirs_reaches_a_session_we_opened() -> None:
     assert [event.body for event in script.told(Reoffered)] == [b"theirs"]
 
 
+def test_the_bye_of_a_dead_process_answers_its_carriers_challenge() -> None:
+    script = Script()
+    session, _, _ = up(script)
+    facts = script.endpoint.facts(session)
+    reborn = Script()
+    reborn.endpoint.bye_orphan(facts, 1001, {"carrier": LOGIN}.get, now=0.0)
+    bye = only(reborn.collect(), "BYE")
+    again = only(reborn.send(response(bye, 401, headers=FOUND)), "BYE")
+    assert credentials_of(again).user == "user"
+
+
 def test_the_facts_of_a_dead_process_are_enough_for_its_bye() -> None:
     script = Script()
     session, _, _ = up(script)
