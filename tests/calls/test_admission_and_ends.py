@@ -117,7 +117,7 @@ async def test_a_trunk_without_refer_is_never_referred_and_the_caller_is_back(
     async with talking(tmp_path, more="") as talk:
         leg = next(iter(talk.house.switchboard.calls.values())).line.current
         assert leg is not None
-        leg.trunk = attrs.evolve(leg.trunk, refer=False)
+        leg.exchange.trunk = attrs.evolve(leg.trunk, refer=False)
         assert "not taken: failed" in await talk.asks("transfer_to_human", target="front_desk")
         await talk.caller.hears("greeting", "transfer", "back")
         assert not talk.caller.requests("REFER")
