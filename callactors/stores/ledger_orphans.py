@@ -38,7 +38,10 @@ _CLOSE = (
 
 @attrs.frozen
 class Orphan:
-    """An open call of a dead process. `dialogs` are its answered legs, and those of ours that ring; times are UTC epoch milliseconds."""
+    """An open call of a dead process. `dialogs` are its answered legs, and those of ours that ring.
+
+    Times are UTC epoch milliseconds.
+    """
 
     call: str
     node: str

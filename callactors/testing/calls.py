@@ -313,8 +313,9 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """A house with these models, in order of failover; leaving it ends every call, as a process's end does.
 
-    `wire` takes the place of a UDP socket. `more` and `trunks` are YAML as `settings` has it, `adapt` changes the salon's playbook. A house that is not
-    `open_for_calls` waits for somebody to run its switchboard. `tap` sees every SIP datagram of the house.
+    `wire` takes the place of a UDP socket. `more` and `trunks` are YAML as `settings` has it, `adapt` changes the
+    salon's playbook. A house that is not `open_for_calls` waits for somebody to run its switchboard. `tap` sees every
+    SIP datagram of the house.
     """
     offload.INLINE.set(True)
     names = ["main", "second", "third"][: max(1, len(minds))]
