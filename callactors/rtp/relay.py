@@ -3,7 +3,7 @@
 - Frames leave DEPTH after they came: that is all the delay a bridge adds, and all the jitter it takes.
 - Order is restored and doubles are dropped; what is lost is the last frame repeated and faded, then nothing.
 - Packets that come too late LATE times in a row, or lie more than ROOM ahead, move the place from which is read.
-- What has piled up (we, or the sender, were late once) goes again, a frame every SPARE slots in which it was not needed.
+- What has piled up (we, or the sender, were late once) goes again, a frame every SPARE slots that did not need it.
 - One byte a sample, in the law of the stream that says it.
 """
 
