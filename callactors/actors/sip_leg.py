@@ -263,7 +263,8 @@ class SipLeg:
             case sip.Failed():
                 return self._refused(event)
             case sip.NoAck():
-                return self._leg_ended(Cause.NO_ACK, 408, None, by="us")
+                self.status = self.status or 504  # what has left: a PRACK was missing, not the ACK
+                return self._leg_ended(Cause.NO_ACK, 504 if self.status == 504 else 408, None, by="us")
             case sip.Expired():
                 return self._leg_ended(Cause.SESSION_EXPIRED, 408, q850(Cause.SESSION_EXPIRED), by="us")
             case sip.Gone():

@@ -309,6 +309,14 @@ async def test_there_is_no_call_before_the_prack_that_the_200_waits_for(autojump
         assert up.side.leg.status == 200
 
 
+async def test_a_caller_whose_prack_never_comes_was_told_504(autojump_clock: object) -> None:
+    async with ringing_here(policy=Policy(reliable="require")) as up:
+        await up.side.leg.answer()
+        up.side.leg.signalled(sip.NoAck(up.side.leg.session))
+        ended = await up.side.ended()
+    assert (ended.cause, ended.sip_code) == (Cause.NO_ACK, 504)
+
+
 async def test_a_caller_who_describes_anew_before_the_answer_is_heard_by_it(autojump_clock: object) -> None:
     async with ringing_here(early=True, policy=Policy(reliable="require")) as up:
         await trio.sleep(0.5)
