@@ -104,6 +104,7 @@ class Registrar:
         return None if session is None else await self.endpoint.wait_replied(session)
 
     def _ask(self, trunk: str, registration: Registration, hop: Hop, expires: int | None = None) -> int | None:
+        registration.cseq += 1  # now: one that is never answered was sent all the same
         try:
             return self.endpoint.ask(
                 "REGISTER",
@@ -115,7 +116,7 @@ class Registrar:
                 headers=registration.headers(self.endpoint.contact(hop), expires),
                 credentials=self.config.account(trunk),
                 call_id=registration.call_id,
-                cseq=registration.cseq + 1,
+                cseq=registration.cseq,
             )
         except (MalformedMessage, UnsafeText) as error:
             self.tell("not_registered", trunk, problem=str(error))

@@ -133,6 +133,18 @@ async def test_it_registers_refreshes_and_takes_it_back(autojump_clock: trio.tes
     assert [event for event, _ in one.told] == ["registered"]
 
 
+async def test_it_is_taken_back_under_a_new_number_while_a_refresh_waits(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    def takes_the_first(request: Request) -> tuple[int, tuple[tuple[str, str], ...]]:
+        return takes_all(request) if request.headers.get("CSeq") == "1 REGISTER" else (0, ())
+
+    async with house(takes_the_first) as one:
+        await trio.sleep(226)
+    asked = dict.fromkeys((r.headers.get("CSeq"), r.headers.get("Expires")) for r in one.desks[0].asked)
+    assert list(asked) == [("1 REGISTER", "300"), ("2 REGISTER", "300"), ("3 REGISTER", "0")]
+
+
 async def test_an_error_of_ours_is_a_failure_and_it_is_tried_again(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
