@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
@@ -124,10 +125,11 @@ class Gate:
         """Whether a message of somebody who is of no trunk is read at all; asked before it is parsed."""
         if not self._roaming:
             return False
-        if self._strangers.banned(source.host, now):
+        who = household(source.host)
+        if self._strangers.banned(who, now):
             self.counters["banned"] += 1
             return False
-        if not self._strangers.take(source.host, now):
+        if not self._strangers.take(who, now):
             self.counters["limited"] += 1
             return False
         return True
@@ -191,7 +193,8 @@ class Gate:
             if passed is None:
                 self._failed(source.host, trunk, now)
             elif self._nonces.use(credentials.nonce, max(credentials.nc, 1), now):
-                (self._strangers if trunk is None else self._listed).forgiven(source.host)
+                watch, who = self._watch(source.host, trunk)
+                watch.forgiven(who)
                 return Pass(passed)
             else:
                 self.counters["replayed"] += 1
@@ -209,11 +212,23 @@ class Gate:
 
     def _failed(self, host: str, trunk: str | None, now: float) -> None:
         self.counters["bad_digest"] += 1
-        watch = self._strangers if trunk is None else self._listed
-        if watch.failed(host, now):
+        watch, who = self._watch(host, trunk)
+        if watch.failed(who, now):
             if trunk is None:
-                watch.ban(host, now)
+                watch.ban(who, now)
             self._alarm(Alarm("banned" if trunk is None else "slowed", host, trunk))
+
+    def _watch(self, host: str, trunk: str | None) -> tuple[Watch, str]:
+        """Where a source is remembered, and by which name."""
+        return (self._strangers, household(host)) if trunk is None else (self._listed, host)
+
+
+def household(host: str) -> str:
+    """Whom a stranger's address is counted as: of IPv6 everybody has a whole /64 to call from (RFC 6177)."""
+    if ":" not in host:
+        return host
+    address = ipaddress.IPv6Address(host.partition("%")[0])
+    return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address) >> 64 << 64))
 
 
 def _credentials(value: str) -> auth.Credentials | None:

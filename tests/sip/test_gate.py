@@ -10,7 +10,7 @@ import pytest
 
 from callactors.sip import auth
 from callactors.sip.address import Hop
-from callactors.sip.gate import Alarm, Challenge, Door, Drop, Gate, Limits, Pass, Refuse, Verdict
+from callactors.sip.gate import Alarm, Challenge, Door, Drop, Gate, Limits, Pass, Refuse, Verdict, household
 from callactors.sip.message import Request, parse
 from callactors.sip.rate import Rate
 from callactors.testing.sip_script import PEER, POOL, SDP, STRANGER, request
@@ -148,6 +148,16 @@ def test_after_five_bad_digests_a_stranger_is_banned_for_ten_minutes() -> None:
     assert gate.hears(Hop("127.0.0.67", 5060), 1.0)
     assert gate.hears(STRANGER, 601.0)
     assert alarms == [Alarm("banned", "127.0.0.66", None)]
+
+
+def test_a_stranger_with_a_whole_ipv6_network_is_one_stranger() -> None:
+    gate = gate_of(phone=ROAMING)
+    for n in range(5):
+        source = Hop(f"2001:db8::{n + 1}", 5060)
+        gate.ask(authorised(gate.ask(invite(), source, None, 0.0), "guess", user="100"), source, None, 0.0)
+    assert not gate.hears(Hop("2001:db8::ffff", 5060), 1.0)
+    assert gate.hears(Hop("2001:db8:0:1::1", 5060), 1.0)
+    assert household("::ffff:192.0.2.1") == "192.0.2.1"
 
 
 def test_without_a_nonce_that_it_was_given_nobody_can_have_another_banned() -> None:
