@@ -46,7 +46,9 @@ limits: {{calls: 3}}
 @pytest.fixture(scope="session")
 def phrases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the fixed sentences are kept from one start to the next."""
-    return tmp_path_factory.mktemp("spoken") / "phrases"
+    folder = tmp_path_factory.mktemp("spoken") / "phrases"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -94,6 +95,16 @@ class Program:
         result: list[Facts] = await until(found, seconds, f"{count} closed records of {caller}")
         return result
 
+    async def closed_to(self, *numbers: str, seconds: float = 10.0) -> list[Facts]:
+        """The records of calls to these numbers, once each has one that is closed."""
+
+        def found() -> list[Facts] | None:
+            theirs = [one for one in self.calls() if one["called"] in numbers and one["ended"] is not None]
+            return theirs if {one["called"] for one in theirs} == set(numbers) else None
+
+        result: list[Facts] = await until(found, seconds, f"closed records of calls to {numbers}")
+        return result
+
     async def open_call(self, caller: str, count: int = 1) -> list[Facts]:
         """The records of one caller, once `count` of them are answered."""
 
@@ -116,6 +127,10 @@ class Program:
         return sum(
             _link(f"/proc/{self.pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{self.pid}/fd")
         )
+
+    def memory(self) -> int:
+        """Bytes it has in RAM."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
     def threads(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/task"))
@@ -273,20 +288,20 @@ class SippPhone:
     address: Address
     place: Path
 
-    def calls(self) -> int:
-        """How many INVITEs it has got, repetitions apart."""
+    def calls(self, number: str = "") -> int:
+        """How many INVITEs it has got, for one number or all, repetitions apart."""
         messages = self.place / "messages"
         text = messages.read_text(errors="replace") if messages.exists() else ""
-        got = [part for part in text.split("-" * 47) if " message received " in part and "\nINVITE " in part]
-        return len({found[1] for part in got if (found := re.search(r"Call-ID: (\S+)", part))})
+        parts = [part for part in text.split("-" * 47) if f"\nINVITE sip:{number}" in part and " received " in part]
+        return len({found[1] for part in parts if (found := re.search(r"Call-ID: (\S+)", part))})
 
 
 @asynccontextmanager
 async def sipp_phone(
-    folder: Path, scenario: str, *options: str, host: str = CARRIER, **words: str
+    folder: Path, scenario: str, *options: str, host: str = CARRIER, port: int = 0, **words: str
 ) -> AsyncIterator[SippPhone]:
     """SIPp as the called side, for as long as the block lasts; `words` fill in the scenario's @words@."""
-    port, media = free_port(host), free_port(host)
+    port, media = port or free_port(host), free_port(host)
     place = folder / f"sipp-phone-{port}"
     place.mkdir()
     text = (SCENARIOS / f"{scenario}.xml").read_text()

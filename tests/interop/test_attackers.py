@@ -95,7 +95,7 @@ def nothing_found(told: str) -> bool:
 
 
 async def test_a_flood_of_500_invites_a_second_leaves_a_running_calls_pacing_alone(house: Program) -> None:
-    calls, quiet, flooded = len(house.calls()), list[float](), list[float]()
+    calls, memory, quiet, flooded = len(house.calls()), house.memory(), list[float](), list[float]()
     with a_call(house.sip) as media:
         await in_thread(lateness, media, 2.0)
         for _ in range(5):
@@ -107,6 +107,7 @@ async def test_a_flood_of_500_invites_a_second_leaves_a_running_calls_pacing_alo
     print(f"p99 of |interval - 20 ms|: quiet {quiet}, flooded {flooded}")
     assert statistics.median(flooded) < statistics.median(quiet) + 0.005
     assert len(house.calls()) == calls + 1
+    assert house.memory() < memory + 20_000_000
 
 
 @contextmanager

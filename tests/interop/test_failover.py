@@ -1,4 +1,4 @@
-"""Two carriers played by SIPp, `callactors call` between them: when the second is tried, and when it must not be."""
+"""Carriers played by SIPp, one for each way to fail and one that is well: when that one is tried, and when never."""
 
 from __future__ import annotations
 
@@ -7,67 +7,71 @@ import shutil
 import socket
 import struct
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import attrs
 import pytest
 import trio
 
 from callactors.sip.address import Address
+from callactors.stores.ledger_reader import Facts
 from callactors.testing.dns_server import DnsServer
-from tests.interop.support import COMMAND, ROOT, free_port, sipp_phone
+from tests.interop.support import COMMAND, PLACING, ROOT, Exchange, SippPhone, free_port, patient, sipp_phone
 
-NUMBER = "+13125550142"
-A, B = "127.0.0.10", "127.0.0.20"
+B = "127.0.0.20"
 CONFIG = """\
 version: 1
 node: dials
 listen: {{rtp: 35000-35999}}
 dns: [{dns}]
 trunks:
-  a: {{from: [127.0.0.10/32], to: "{a}", caller_ids: ["+13125550100"], country: US}}
+{carriers}
   b: {{from: [127.0.0.20/32], to: "sip:{b}", caller_ids: ["+13125550100"], country: US}}
-routes: [{{to: "+1", tries: [[{{trunk: a}}], [{{trunk: b}}]]}}]
+routes:
+{routes}
 permit: ["+1"]
-numbers: []
-directory: {{front_desk: {{sip: "sip:desk@127.0.0.10:5070", trunk: a}}}}
+numbers: [{{match: "100", trunk: b, scenario: salon}}]
+directory: {{front_desk: {{sip: "sip:desk@127.0.0.20:5070", trunk: b}}}}
 models: {{offline: {{kind: embedded}}}}
 timers: {{no_answer: 4, first_rtp: 2}}
 """
+CARRIER = '  a{n}: {{from: [127.0.1.{n}/32], to: "{uri}", caller_ids: ["+13125550100"], country: US}}'
+ROUTE = '  - {{to: "{number}", tries: [[{{trunk: a{n}}}], [{{trunk: b}}]]}}'
 
-Carrier = AbstractAsyncContextManager[str]  # yields the URI of trunk a
+Carrier = AbstractAsyncContextManager[str]  # yields the URI of its trunk
+Way = Callable[[Path, str], Carrier]  # from a folder and a host
 
 
 @asynccontextmanager
-async def refusing(folder: Path, scenario: str, status: str, cause: str = "0") -> AsyncIterator[str]:
-    """Carrier A is SIPp and says no."""
-    async with sipp_phone(folder, scenario, host=A, status=status, cause=cause) as phone:
+async def refusing(folder: Path, host: str, scenario: str, status: str, cause: str = "0") -> AsyncIterator[str]:
+    """The carrier is SIPp and says no."""
+    async with sipp_phone(folder, scenario, host=host, status=status, cause=cause) as phone:
         yield f"sip:{phone.address}"
 
 
 @asynccontextmanager
-async def silent(folder: Path) -> AsyncIterator[str]:
-    """Carrier A takes what it gets and says nothing."""
+async def silent(folder: Path, host: str) -> AsyncIterator[str]:
+    """The carrier takes what it gets and says nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
-        deaf.bind((A, 0))
+        deaf.bind((host, 0))
         yield f"sip:{Address(*deaf.getsockname())}"
 
 
 @asynccontextmanager
-async def soundless(folder: Path) -> AsyncIterator[str]:
-    """Carrier A answers, and sends no RTP."""
-    async with sipp_phone(folder, "is_hung_up_on_by_its_caller", host=A) as phone:
+async def soundless(folder: Path, host: str) -> AsyncIterator[str]:
+    """The carrier answers, and sends no RTP."""
+    async with sipp_phone(folder, "is_hung_up_on_by_its_caller", host=host) as phone:
         yield f"sip:{phone.address}"
 
 
 @asynccontextmanager
-async def resetting(folder: Path) -> AsyncIterator[str]:
-    """Carrier A takes TCP connections and resets them."""
+async def resetting(folder: Path, host: str) -> AsyncIterator[str]:
+    """The carrier takes TCP connections and resets them."""
     async with trio.open_nursery() as nursery:
-        [listener] = await trio.open_tcp_listeners(0, host=A)
+        [listener] = await trio.open_tcp_listeners(0, host=host)
         nursery.start_soon(trio.serve_listeners, _reset, [listener])
         yield f"sip:{Address(*listener.socket.getsockname())};transport=tcp"
         nursery.cancel_scope.cancel()
@@ -80,47 +84,18 @@ async def _reset(stream: trio.SocketStream) -> None:
 
 
 @asynccontextmanager
-async def placed(folder: Path, phrases: Path, a: Carrier, zone: Any = None) -> AsyncIterator[Any]:
-    """Call through A then B, B being a phone that answers; yields (record, how often B was called)."""
-    data = folder / "data"
-    copied(phrases, data / "phrases")
-    async with (
-        a as uri,
-        sipp_phone(folder, "answers", "-d", "1500", "-rtp_echo", host=B) as b,
-        names(zone or {}) as dns,
-    ):
-        (folder / "callactors.yaml").write_text(CONFIG.format(a=uri, b=b.address, dns=dns))
-        command = [*COMMAND, "call", NUMBER, "--scenario", "salon", "--config", str(folder / "callactors.yaml")]
-        options = ["--sip", "127.0.0.1:0", "--data", str(data), "--json"]
-        done = await trio.run_process(
-            [*command, *options], capture_stdout=True, stderr=subprocess.STDOUT, check=False, cwd=ROOT
-        )
-        copied(data / "phrases", phrases)
-        lines = done.stdout.decode().strip().splitlines()
-        try:
-            record = json.loads(lines[-1])
-        except ValueError:
-            raise AssertionError("\n".join(lines)) from None
-        yield record, b.calls()
-
-
-def copied(spoken: Path, to: Path) -> None:
-    """The sentences spoken so far need not be spoken again."""
-    if spoken.is_dir():
-        shutil.copytree(spoken, to, dirs_exist_ok=True)
-
-
-@asynccontextmanager
-async def names(zone: dict[str, list[str]]) -> AsyncIterator[Address]:
+async def names(zone: Mapping[str, list[str]]) -> AsyncIterator[Address]:
     """A name server with this zone."""
     async with trio.open_nursery() as nursery:
         yield await nursery.start(DnsServer(zone).run)
         nursery.cancel_scope.cancel()
 
 
-FAILING: dict[str, Callable[[Path], Carrier]] = {
+FAILING: dict[str, Way] = {
     "answers 503": partial(refusing, scenario="refuses", status="503"),
     "answers 500": partial(refusing, scenario="refuses", status="500"),
+    "answers 408 at once": partial(refusing, scenario="refuses", status="408"),
+    "answers 430": partial(refusing, scenario="refuses", status="430"),
     "is silent": silent,
     "answers and sends no RTP": soundless,
     "resets TCP": resetting,
@@ -128,12 +103,13 @@ FAILING: dict[str, Callable[[Path], Carrier]] = {
         refusing, scenario="rings_and_refuses_with_a_reason", status="503", cause="38"
     ),
 }
-FINAL: dict[str, Callable[[Path], Carrier]] = {
+FINAL: dict[str, Way] = {
     "answers 486": partial(refusing, scenario="refuses", status="486"),
     "answers 600": partial(refusing, scenario="refuses", status="600"),
     "answers 603": partial(refusing, scenario="refuses", status="603"),
     "rings, then 480": partial(refusing, scenario="rings_and_refuses", status="480"),
     "rings, then 408": partial(refusing, scenario="rings_and_refuses", status="408"),
+    "rings, then 487": partial(refusing, scenario="rings_and_refuses", status="487"),
     "rings, then 503": partial(refusing, scenario="rings_and_refuses", status="503"),
     "answers 503 with cause 17, a busy person": partial(
         refusing, scenario="refuses_with_a_reason", status="503", cause="17"
@@ -141,46 +117,104 @@ FINAL: dict[str, Callable[[Path], Carrier]] = {
 }
 
 
-@pytest.mark.parametrize("way", FAILING)
-async def test_when_the_first_carrier_fails_the_call_completes_by_the_second_and_the_record_has_every_attempt(
-    way: str, tmp_path: Path, phrases: Path
-) -> None:
-    async with placed(tmp_path, phrases, FAILING[way](tmp_path)) as (record, calls_of_b):
-        tried = [(one["trunk"], bool(one["answered"])) for one in record["attempts"]]
-        assert calls_of_b == 1
-        assert [trunk for trunk, _ in tried] == ["a", "b"]
-        assert tried[-1] == ("b", True)
-        assert (record["direction"], record["cause"]) == ("outbound", "callee_hung_up")
+@attrs.frozen
+class Scene:
+    """A carrier for each way, each under a number of its own, and the one that is well."""
 
-
-@pytest.mark.parametrize("way", FINAL)
-async def test_a_persons_answer_is_final_and_the_second_carrier_is_never_called(
-    way: str, tmp_path: Path, phrases: Path
-) -> None:
-    async with placed(tmp_path, phrases, FINAL[way](tmp_path)) as (record, calls_of_b):
-        assert calls_of_b == 0
-        assert [one["trunk"] for one in record["attempts"]] == ["a"]
-        assert record["answered"] is None
-
-
-async def test_a_dead_first_srv_target_costs_one_attempt_and_the_second_target_takes_the_call(
-    tmp_path: Path, phrases: Path
-) -> None:
-    dead = free_port("127.0.0.11")
-    async with sipp_phone(tmp_path, "answers", "-d", "1500", "-rtp_echo", host=A) as alive:
-        zone = {
-            "_sip._udp.carrier.example SRV": [
-                f"1 50 {dead} one.carrier.example.",
-                f"2 50 {alive.address.port} two.carrier.example.",
-            ],
-            "one.carrier.example A": ["127.0.0.11"],
-            "two.carrier.example A": [A],
-        }
-        async with placed(tmp_path, phrases, named("sip:carrier.example"), zone) as (record, calls_of_b):
-            assert (calls_of_b, alive.calls()) == (0, 1)
-            assert [bool(one["answered"]) for one in record["attempts"]] == [False, True]
+    numbers: Mapping[str, str]  # by way
+    b: SippPhone
+    config: str
 
 
 @asynccontextmanager
-async def named(uri: str) -> AsyncIterator[str]:
-    yield uri
+async def scene(folder: Path, ways: Mapping[str, Way]) -> AsyncIterator[Scene]:
+    numbers = {way: f"+131255501{n:02}" for n, way in enumerate(ways, 10)}
+    async with AsyncExitStack() as stack:
+        uris = [await stack.enter_async_context(way(folder, f"127.0.1.{n}")) for n, way in enumerate(ways.values(), 10)]
+        b = await stack.enter_async_context(sipp_phone(folder, "answers", "-d", "1500", "-rtp_echo", host=B))
+        carriers = [CARRIER.format(n=n, uri=uri) for n, uri in enumerate(uris, 10)]
+        routes = [ROUTE.format(n=n, number=number) for n, number in enumerate(numbers.values(), 10)]
+        dns = await stack.enter_async_context(names(zone(free_port("127.0.1.9"))))
+        config = CONFIG.format(dns=dns, b=b.address, carriers="\n".join(carriers), routes="\n".join(routes))
+        yield Scene(numbers, b, config)
+
+
+def zone(dead: int) -> Mapping[str, list[str]]:
+    """carrier.example: a first target where nobody listens, and a second one."""
+    return {
+        "_sip._udp.carrier.example SRV": [f"1 50 {dead} one.carrier.example.", "2 50 5066 two.carrier.example."],
+        "one.carrier.example A": ["127.0.1.9"],
+        "two.carrier.example A": ["127.0.1.10"],
+    }
+
+
+async def placed(exchange: Exchange, folder: Path, ways: Mapping[str, Way]) -> dict[str, tuple[Facts, int]]:
+    """Call everybody side by side; what came of each: the whole record, and how often B was called for it."""
+    async with scene(folder, ways) as on:
+        with exchange.run(*patient(folder), config=on.config, command=PLACING) as program:
+            program.order(*(f"{number} salon" for number in on.numbers.values()))
+            records = await program.closed_to(*on.numbers.values(), seconds=40)
+            whole = {record["called"]: program.call(record["call"]) for record in records}
+        return {way: (whole[number], on.b.calls(number)) for way, number in on.numbers.items()}
+
+
+async def test_whichever_way_the_first_carrier_fails_the_call_completes_by_the_second_and_the_record_has_every_attempt(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    for way, (record, calls_of_b) in (await placed(exchange, tmp_path, FAILING)).items():
+        tried = [one["trunk"] for one in record["attempts"]]
+        assert (way, calls_of_b, tried[0][0], tried[1:]) == (way, 1, "a", ["b"])
+        assert (way, bool(record["attempts"][-1]["answered"])) == (way, True)
+        assert (way, record["direction"], record["cause"]) == (way, "outbound", "callee_hung_up")
+
+
+async def test_a_persons_answer_is_final_and_the_second_carrier_is_never_called(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    for way, (record, calls_of_b) in (await placed(exchange, tmp_path, FINAL)).items():
+        assert (way, calls_of_b, len(record["attempts"])) == (way, 0, 1)
+        assert (way, record["answered"]) == (way, None)
+
+
+async def test_a_dead_first_srv_target_costs_one_attempt_and_the_second_target_takes_the_call(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    async with sipp_phone(tmp_path, "answers", "-d", "1500", "-rtp_echo", host="127.0.1.10", port=5066) as alive:
+        ways: dict[str, Way] = {"its first target is dead": named}
+        [(record, calls_of_b)] = (await placed(exchange, tmp_path, ways)).values()
+        assert (calls_of_b, alive.calls()) == (0, 1)
+        assert [bool(one["answered"]) for one in record["attempts"]] == [False, True]
+
+
+@asynccontextmanager
+async def named(folder: Path, host: str) -> AsyncIterator[str]:
+    """The carrier is a name."""
+    yield "sip:carrier.example"
+
+
+@pytest.mark.parametrize(
+    ("way", "cause", "code"),
+    [("answers 503", "callee_hung_up", 0), ("answers 486", "busy", 1)],
+    ids=lambda value: value,
+)
+async def test_the_command_call_tells_how_it_went(
+    way: str, cause: str, code: int, tmp_path: Path, phrases: Path
+) -> None:
+    async with scene(tmp_path, {way: (FAILING | FINAL)[way]}) as on:
+        (tmp_path / "callactors.yaml").write_text(on.config)
+        shutil.copytree(phrases, tmp_path / "data" / "phrases")
+        command = [*COMMAND, "call", on.numbers[way], "--scenario", "salon", "--json"]
+        options = [
+            "--config",
+            str(tmp_path / "callactors.yaml"),
+            "--sip",
+            "127.0.0.1:0",
+            "--data",
+            str(tmp_path / "data"),
+        ]
+        done = await trio.run_process(
+            [*command, *options], capture_stdout=True, stderr=subprocess.STDOUT, check=False, cwd=ROOT
+        )
+        lines = done.stdout.decode().strip().splitlines()
+    assert done.returncode == code, lines
+    assert json.loads(lines[-1])["cause"] == cause

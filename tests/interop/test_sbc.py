@@ -313,7 +313,7 @@ async def test_carriers_of_a_dispatcher_that_answer_503_or_nothing_cost_our_call
     numbers = [f"+131255504{n:02}" for n in range(21)]
     async with (
         sipp_phone(tmp_path, "refuses", "-nr", status="503") as full,
-        silent(tmp_path) as dead,
+        silent(tmp_path, "127.0.0.10") as dead,
         sipp_phone(tmp_path, "answers_through_proxies", "-d", "500") as well,
     ):
         targets = tmp_path / "targets"

@@ -134,14 +134,14 @@ async def test_a_caller_on_another_address_with_a_random_port_and_no_rport_is_se
                 method, uri=f"sip:{NUMBER}@{house.sip}", via=via, cseq=number, branch=f"z9hG4bK{number}{method}",
                 call_id=via, to_tag=to_tag, body=body,
             )  # fmt: skip
-            await sending.sendto(data, house.sip)
+            await sending.sendto(data.replace(b"sip:caller@", b"sip:wanderer@"), house.sip)
             return await final(listed, method)
 
         answer = await ask("INVITE", 1, body=OFFER)
         assert answer.status == 200
         tag = name_addr(answer.headers.get("To") or "").tag or ""
         assert (await ask("BYE", 2, tag)).status == 200
-    [record] = await house.closed("caller")
+    [record] = await house.closed("wanderer")
     assert record["cause"] == "caller_hung_up"
 
 
