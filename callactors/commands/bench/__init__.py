@@ -6,7 +6,7 @@ import typer
 
 from callactors.commands.bench.setup import setup
 
-app = typer.Typer(help="Measure what this machine does with callactors.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 app.command()(setup)
 
 
