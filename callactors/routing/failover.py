@@ -2,6 +2,7 @@
 
 - A person who was reached is never called again; a network that failed is passed over. In doubt it was a person.
 - Reason's Q.850 value is read before the SIP status: a gateway may dress a busy phone as 503, or congestion as 486.
+- 401 and 407 come here only when our credentials were refused: that is between us and the trunk, no person said it.
 - What no rule names (404, 403, 3xx, 604 ...) is final too: another carrier would say the same of that number.
 """
 
@@ -16,7 +17,7 @@ Verdict = Literal["answered", "next", "plainer", "person"]
 PERSON = frozenset({17, 18, 19, 21})  # Q.850: busy, no response, no answer, rejected
 NETWORK = frozenset({3, 27, 34, 38, 41, 42})  # no route, out of order, no circuit, network, failure, congestion
 DESTINATION = frozenset({3, 27})  # of these, the ones that say nothing about the carrier itself
-_BEFORE_RINGING = frozenset({408, 430, 480, 487})  # after a 18x, somebody's phone said it
+_BEFORE_RINGING = frozenset({401, 407, 408, 430, 480, 487})  # after a 18x, somebody's phone said it
 _ELSEWHERE = frozenset({None, 408, 430, 503})  # None: silence, a broken transport
 
 

@@ -29,7 +29,7 @@ def told(tried: Tried, *, bridged: bool = False) -> Verdict:
     return verdict(tried, bridged=bridged)
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 513, 580, 408, 430, 480, 487, None])
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 513, 580, 401, 407, 408, 430, 480, 487, None])
 def test_before_any_18x_the_network_has_failed(status: int | None) -> None:
     assert told(after(status)) == "next"
 
@@ -73,7 +73,7 @@ def test_488_is_asked_once_more_with_a_plainer_offer() -> None:
     assert told(after(488, plain=True)) == "person"
 
 
-@pytest.mark.parametrize("status", [301, 302, 401, 403, 404, 410, 484, 604, 606])
+@pytest.mark.parametrize("status", [301, 302, 403, 404, 410, 484, 604, 606])
 def test_what_no_rule_names_is_final(status: int) -> None:
     assert told(after(status)) == "person"
 
