@@ -56,7 +56,7 @@ from callactors.web.app import Health, make_app
 from callactors.web.server import run_web
 
 Tell = Callable[..., None]
-SETTLE = 4.0  # seconds the last requests may take to be answered when the process ends, and a CANCEL to be possible
+SETTLE = 2.0  # seconds the last BYEs may take to be answered when the process ends
 CSEQ_AFTER_CRASH = 1000  # added to a stored CSeq: the dead process may have sent more than it wrote
 
 

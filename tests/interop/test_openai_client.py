@@ -88,7 +88,9 @@ async def test_a_spoken_question_is_answered_aloud_by_way_of_a_function(
         told = await client.reply()
         assert told.status == "completed"
         assert words(told.transcript) >= {"sunday", "library", "open", "noon"}
-        assert await in_thread(ears.words, told.audio, format) >= {"sunday", "library", "open", "noon"}
+        heard = await in_thread(ears.words, told.audio, format)
+        assert heard >= {"sunday", "library", "open"}
+        assert heard & {"noon", "afternoon"}  # small ears run "until noon" together
 
 
 def story(format: AudioFormat) -> str:

@@ -34,6 +34,7 @@ from tests.interop.support import Exchange, Program, until
 QUESTION = "How much is a haircut?"
 DESK_LINE = "Front desk, this is Maria speaking."
 SORRY = {"sorry", "technical", "problem"}
+SPAN = 4.0  # seconds of what a caller hears that are understood at a time
 PATIENCE = 15.0  # seconds the caller waits for an answer
 ENDED = 30.0  # seconds until a call that lost its model has come to its end
 HOUSE = """\
@@ -227,12 +228,13 @@ class People:
         return Caller(call, voice, ears)
 
     async def hears(self, caller: Caller, wanted: set[str], *, since: float) -> None:
-        """Wait until the caller has heard these words."""
+        """Wait until the caller has heard these words: a few seconds at a time, as ears lose the thread of more."""
         heard: set[str] = set()
         with trio.move_on_after(PATIENCE):
             while not wanted <= heard:
                 await trio.sleep(0.5)
-                heard = await in_thread(self.ears.words_in, caller.line.samples(since))
+                recent = max(since, trio.current_time() - SPAN)
+                heard |= await in_thread(self.ears.words_in, caller.line.samples(recent))
         assert wanted <= heard
 
 

@@ -54,15 +54,6 @@ async def test_of_six_callers_at_once_a_house_for_three_refuses_exactly_three_wi
     )
 
 
-async def test_a_200_without_ack_is_sent_again_and_ends_with_a_bye_and_a_record_that_says_no_ack(
-    house: Program, tmp_path: Path
-) -> None:
-    done = await calling(tmp_path, house, "speechless", "never_acknowledges", "-nr")
-    assert done.code == 0, done.errors
-    [record] = await house.closed("speechless")
-    assert (record["cause"], record["ended_by"], record["sip_code"]) == ("no_ack", "us", 408)
-
-
 async def test_a_bye_from_another_address_of_the_trunks_list_ends_the_call(house: Program, tmp_path: Path) -> None:
     async with trio.open_nursery() as calls:
         calls.start_soon(calling, tmp_path, house, "pooled", "is_hung_up_from_elsewhere", "-d", "3000")

@@ -71,19 +71,21 @@ async def test_a_caller_who_asks_for_too_short_a_session_is_told_422_and_may_ask
     assert record["cause"] == "caller_hung_up"
 
 
-async def test_sessions_of_ninety_seconds_are_refreshed_by_us_collide_with_offers_and_end_when_nobody_refreshes_them(
+async def test_sessions_of_ninety_seconds_are_refreshed_collide_and_expire_and_a_200_without_ack_ends_with_a_bye(
     house: Program, tmp_path: Path
 ) -> None:
     """Side by side, for each of them takes a minute."""
     ends: dict[str, tuple[object, object]] = {}
 
-    async def play(scenario: str) -> None:
-        record = await played(tmp_path, house, scenario, *SHORTEST)
+    async def play(scenario: str, *options: str) -> None:
+        record = await played(tmp_path, house, scenario, *SHORTEST, *options)
         ends[scenario] = record["cause"], record["ended_by"]
 
     async with trio.open_nursery() as nursery:
         for scenario in REFRESHED:
             nursery.start_soon(play, scenario)
         nursery.start_soon(play, "lets_its_session_expire")
+        nursery.start_soon(play, "never_acknowledges", "-nr")
     assert ends.pop("lets_its_session_expire") == ("session_expired", "us")
+    assert ends.pop("never_acknowledges") == ("no_ack", "us")  # its 200 was sent again for 32 s, then it got a BYE
     assert ends == dict.fromkeys(REFRESHED, ("caller_hung_up", "far_end"))
