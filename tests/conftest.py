@@ -15,7 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave tests/interop out unless CALLACTORS_INTEROP=1 says that SIPp, baresip and sipsak are installed."""
+    """Leave tests/interop out unless CALLACTORS_INTEROP=1 says that the programs .ci/run names are installed."""
     return True if not WITH_PROGRAMS and collection_path == INTEROP else None
 
 
