@@ -99,7 +99,7 @@ async def test_a_flood_of_500_invites_a_second_leaves_a_running_calls_pacing_alo
     with a_call(house.sip) as media:
         await in_thread(lateness, media, 2.0)
         for _ in range(5):
-            quiet.append(await in_thread(lateness, media, 3.0))
+            quiet.append(await in_thread(lateness, media, 5.0))
             async with trio.open_nursery() as nursery:
                 command = [sys.executable, str(FLOOD), house.sip.host, str(house.sip.port), "500", "5"]
                 nursery.start_soon(trio.run_process, command)

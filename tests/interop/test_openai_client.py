@@ -83,14 +83,12 @@ async def test_a_spoken_question_is_answered_aloud_by_way_of_a_function(
         [call] = asked.output
         assert (call["type"], call["name"]) == ("function_call", "check_opening_hours")
         assert json.loads(call["arguments"]) == {"day": "Sunday"}
-        await client.returns(call["call_id"], {"say": "On Sunday the library is open until noon."})
+        await client.returns(call["call_id"], {"say": "On Sunday the library is open until midnight."})
         await client.call("response.create")
         told = await client.reply()
         assert told.status == "completed"
-        assert words(told.transcript) >= {"sunday", "library", "open", "noon"}
-        heard = await in_thread(ears.words, told.audio, format)
-        assert heard >= {"sunday", "library", "open"}
-        assert heard & {"noon", "afternoon"}  # small ears run "until noon" together
+        assert words(told.transcript) >= {"sunday", "library", "open", "midnight"}
+        assert await in_thread(ears.words, told.audio, format) >= {"sunday", "library", "open", "midnight"}
 
 
 def story(format: AudioFormat) -> str:
