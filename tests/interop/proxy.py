@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator
@@ -43,13 +45,30 @@ async def kamailio(folder: Path, name: str, listen: Address, **words: object) ->
     command = [program, "-f", str(place / "kamailio.cfg"), "-m", "64", "-M", "8", "-DD", "-E", "-w", str(place)]
     with (place / "log").open("wb") as log:
         async with trio.open_nursery() as nursery:
-            run = partial(trio.run_process, command, stdout=subprocess.DEVNULL, stderr=log, check=False)
+            run = partial(
+                trio.run_process,
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                check=False,
+                start_new_session=True,
+                deliver_cancel=_end,
+            )
             process: trio.Process = await nursery.start(run)
             try:
                 await until(partial(_answers, listen, process), 20, f"kamailio at {listen}: see {place / 'log'}")
                 yield place / "log"
             finally:
                 nursery.cancel_scope.cancel()
+
+
+async def _end(process: trio.Process) -> None:
+    """Ask it to go; a Kamailio that waits for a lock of a child of its own would take 60 s for that, and is killed."""
+    process.terminate()
+    with trio.move_on_after(4):
+        await process.wait()
+        return
+    os.killpg(process.pid, signal.SIGKILL)
 
 
 def _answers(listen: Address, process: trio.Process) -> bool:
