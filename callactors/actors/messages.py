@@ -287,6 +287,18 @@ class TransferTried(Message, frozen=True, gc=False, kw_only=True, tag=True):
     more: bool = False
 
 
+class PauseRecording(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """From `at` on neither side is on tape: silence is laid in their place. Each `reason` pauses for itself."""
+
+    reason: str
+
+
+class ResumeRecording(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """What PauseRecording of the same `reason` began ends at `at`; the tape runs again once no reason is left."""
+
+    reason: str
+
+
 class CallEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):
     cause: Cause
     by: By
