@@ -1,7 +1,8 @@
 """The tools every scenario has without writing them: made of the scenario's own names.
 
 hand_over, transfer_to_human and end_call are performed by the call (their `run` is None); answer_question is a search
-of the scenario's knowledge and runs like any tool.
+of the scenario's knowledge and runs like any tool. collect_digits is performed by the call too, and is there for the
+agents that name it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from callactors.tools.desk import Desk
 from callactors.tools.tool import Tool
 
 HAND_OVER, TRANSFER, ANSWER, END = "hand_over", "transfer_to_human", "answer_question", "end_call"
-NAMES = (HAND_OVER, TRANSFER, ANSWER, END)
+COLLECT = "collect_digits"
+NAMES = (HAND_OVER, TRANSFER, ANSWER, END, COLLECT)
+PURPOSES = ("card_number", "security_code", "expiry_date", "pin", "account_number", "other")
 
 
 def hand_over(specialists: Mapping[str, str]) -> Tool:
@@ -56,6 +59,28 @@ def end_call() -> Tool:
         name=END,
         description="End the phone call, after you both said goodbye.",
         parameters=_object(),
+    )
+
+
+def collect_digits() -> Tool:
+    """Have the caller type what must not be said: the model gets a token for it, and never the digits."""
+    number = {"type": "integer"}
+    schema = _object(
+        purpose=_choice(list(PURPOSES), "What is typed."),
+        digits={**number, "description": "How many digits at most, 1 to 32: a card number has 16, or 15."},
+        terminator=_choice(["#", "*", "none"], "The key that ends it early; # unless told otherwise."),
+        timeout={**number, "description": "Seconds to wait for the next key, 5 to 60; 15 unless told otherwise."},
+    )
+    return Tool(
+        name=COLLECT,
+        description=(
+            "Have the caller type a card number, code or PIN on the keys of their telephone, in private: while they "
+            "type you hear nothing of them, and nothing is recorded. Ask them to type it, and to end with the hash "
+            "key, in the same answer in which you call this; never have them say it. You get a token, which other "
+            "tools take in place of the number. You never see the digits, and cannot read them back."
+        ),
+        parameters={**schema, "required": ["purpose", "digits"]},
+        time_limit=180.0,
     )
 
 
