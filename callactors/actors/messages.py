@@ -94,7 +94,7 @@ class CallerAudio(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
 
     format: AudioFormat
     audio: bytes
-    position: int  # samples since the leg's media began, at the format's rate
+    position: int  # 1/8000 s since the leg's media began, whatever the format
     lost_ms: int = 0
     first_rtp_at: float = 0.0
 
@@ -104,7 +104,7 @@ class AgentHeard(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
 
     format: AudioFormat
     audio: bytes
-    position: int  # samples since the leg's media began, on CallerAudio's scale
+    position: int  # on CallerAudio's scale
 
 
 # -- the model tells ---------------------------------------------------------------------------------------------
@@ -297,6 +297,16 @@ class ResumeRecording(Message, frozen=True, gc=False, kw_only=True, tag=True):
     """What PauseRecording of the same `reason` began ends at `at`; the tape runs again once no reason is left."""
 
     reason: str
+
+
+class RecordingWanted(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """Record from `at` on, or, not `wanted`, no longer: the caller said so, or somebody who may. `by` says who.
+
+    With mode consent it is the caller's answer; with on_demand the order. A mode that is off stays off.
+    """
+
+    wanted: bool
+    by: str  # tool, digit, api
 
 
 class CallEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):
