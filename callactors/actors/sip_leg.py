@@ -182,9 +182,9 @@ class SipLeg:
         """The plane's delivery: audio goes on at once, anything else waits for `run`."""
         match event:
             case AudioArrived():
-                self._hear(caller_audio(event, self.number, self.format))
+                self._hear(caller_audio(event, self.number))
             case AudioSent():
-                self.tape.offer(agent_heard(event, self.number, self.format))
+                self.tape.offer(agent_heard(event, self.number))
             case _:
                 self._inbox.offer(event)
 

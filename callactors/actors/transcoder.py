@@ -67,7 +67,7 @@ class Transcoder:
             leg=batch.leg,
             format=self._wanted,
             audio=up.feed(batch.audio),
-            position=batch.position * self._wanted.rate // batch.format.rate,
+            position=batch.position,
             lost_ms=batch.lost_ms,
             first_rtp_at=batch.first_rtp_at,
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from callactors.rtp import rtcp
-from callactors.rtp.playout import FRAME
 from callactors.rtp.quality import Quality, quality
+from callactors.rtp.sender import Sender
 from callactors.rtp.source import Source
 
 
@@ -17,6 +17,7 @@ class Reports:
         self.heard_at = -1e9
         self.left = False  # the far end said BYE
         self.round_trip = 0.0  # seconds
+        self.rate = 8_000  # ticks a second of what we send: the far end's jitter counts in them
         self._random = random
         self._cname = f"{random.getrandbits(96):024x}"
         self._due = 0.0
@@ -38,12 +39,12 @@ class Reports:
     def _factor(self) -> float:
         return 0.5 + self._random.random()
 
-    def write(self, ssrc: int, sent: int, timestamp: int, source: Source | None, now: float, *, leaving: bool) -> bytes:
+    def write(self, sender: Sender, timestamp: int, source: Source | None, now: float, *, leaving: bool) -> bytes:
         """A compound: SR if anything was sent since the last one, else RR; CNAME; BYE when leaving."""
-        info = None
-        if sent > self._sent_before:
-            info = rtcp.SenderInfo(rtcp.ntp(now), timestamp, sent, sent * FRAME)
-        self._sent_before = sent
+        info, ssrc = None, sender.ssrc
+        if sender.sent > self._sent_before:
+            info = rtcp.SenderInfo(rtcp.ntp(now), timestamp, sender.sent, sender.octets)
+        self._sent_before = sender.sent
         blocks = () if source is None else (self._block(source, now),)
         packets: list[rtcp.Rtcp] = [rtcp.Report(ssrc, info, blocks), rtcp.Description(ssrc, self._cname)]
         if leaving:
@@ -84,5 +85,5 @@ class Reports:
         """What the far end says of us; perfect when it never did."""
         block = self._about_us
         lost = max(0, block.lost) if block is not None else 0
-        jitter = float(block.jitter) if block is not None else 0.0
+        jitter = block.jitter * 1000 / self.rate if block is not None else 0.0
         return quality("out", sent, min(lost, sent), 0, jitter, holding_ms + self.one_way_ms)

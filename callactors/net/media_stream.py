@@ -3,7 +3,8 @@
 - Everything is called synchronously: `read_*` and `slot` by the plane's clock, the verbs by the leg that owns it.
 - Who is heard and spoken to is rtp/latch's word; when it has settled the socket is connected, and disconnected for a
   learn window. A connected send that is refused (ICMP) is a count, not an error.
-- Once started a packet leaves in every slot: speech, digits, or silence (carriers time out otherwise), unless on hold.
+- Once started packets leave all the time: speech, digits, or silence (carriers time out otherwise), unless on hold.
+- Where SRTP was agreed on, what is not authentic is a stranger's: it latches nothing and is heard by nobody.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from random import Random
 import attrs
 import trio
 
-from callactors.audio import g711
-from callactors.audio.format import AudioFormat
+from callactors.audio.codec import POSITIONS, Codec
+from callactors.audio.codecs import make_codec
+from callactors.audio.convert import Converter
 from callactors.errors import MalformedPacket
 from callactors.net import media_socket
 from callactors.net.media_fill import Fill
@@ -35,7 +37,9 @@ from callactors.rtp.playout import FRAME, Began, Finished, Heard, Playout
 from callactors.rtp.quality import Quality, quality
 from callactors.rtp.receiver import HOLD, Receiver
 from callactors.rtp.relay import RelayBuffer
+from callactors.rtp.sender import Sender
 from callactors.rtp.silence import SilenceWatch
+from callactors.rtp.srtp import Srtp
 from callactors.rtp.telephone_event import EventPacket
 from callactors.sdp.offer import Agreement
 
@@ -51,7 +55,6 @@ _ONE_WAY = (HOLD + FRAME) / 8  # ms we may hold audio back, for the E-model
 class StreamCounts:
     """What a stream has seen besides its audio."""
 
-    sent: int = 0
     refused: int = 0  # ICMP port unreachable: a fact
     unsent: int = 0  # the kernel had no room
     strangers: int = 0
@@ -60,7 +63,7 @@ class StreamCounts:
 
 
 class MediaStream:
-    """RTP and RTCP of one leg. Made by MediaPlane.open; `play` and the events carry G.711 of the agreed codec.
+    """RTP and RTCP of one leg. Made by MediaPlane.open; `play` and the events carry the format of the agreed codec.
 
     `fill` is what leaves while nothing is said; it is not told as AudioSent.
     """
@@ -86,15 +89,16 @@ class MediaStream:
         self._latch: Latch | None = None
         self._receiver: Receiver | None = None
         self._sends = self._receives = self._connected = self._collided = False
-        self._ssrc, self._sequence = random.getrandbits(32), random.getrandbits(15)
-        self._timestamps = random.getrandbits(32)
-        self._frame, self._payload_type = 0, 0
+        self._codec: Codec | None = None
+        self._srtp: Srtp | None = None
+        self._sender = Sender(random)
+        self._frame = 0
         self.fill = Fill()
-        self._marker = True
         self._kept: list[rtp.RtpPacket] = []
         self._keying = Keying()
         self._relay_to: MediaStream | None = None
         self._relayed: RelayBuffer | None = None
+        self._to_relay: tuple[Codec, Converter] | None = None  # what the stream bridged to this one has heard, as ours
         self._sent: list[bytes] = []
         self._sent_position = 0
         self._began: dict[str, float] = {}
@@ -109,25 +113,41 @@ class MediaStream:
             return
         now = trio.current_time()
         remote = (agreement.remote.host, agreement.remote.port)
-        law = g711.LAWS[agreement.codec]
+        codec = self._codec_for(agreement)
         if self._agreement is None or self._latch is None or self._receiver is None:
             self._latch = Latch(remote, allowed, now)
-            self._receiver = Receiver(law, agreement.payload_type, agreement.telephone_event, self.opened)
+            self._receiver = Receiver(codec, agreement.payload_type, agreement.telephone_event, self.opened)
             self._sweep_at = now + SWEEP
             self._reports.begin(now)
-            self._playout.silence = law.silence
+            self._playout.recode(bytes, codec.format.silence, codec.width)
         else:
             self._latch.renew(remote, allowed, now)
             self._disconnect()
-            self._receiver.agree(law, agreement.payload_type, agreement.telephone_event, now)
-            self._change_codec(self._agreement.codec, agreement.codec)
-        self._agreement = agreement
+            self._change_codec(self._receiver, codec, now)
+            self._receiver.agree(codec, agreement.payload_type, agreement.telephone_event, now)
+        self._secure(agreement)
+        self._agreement, self._codec = agreement, codec
         self._kept.clear()
         self._sends = agreement.direction in ("sendrecv", "sendonly") and _reachable(remote)
         self._receives = agreement.direction in ("sendrecv", "recvonly")
         self._silence.restart(now)
-        self.fill.speak(AudioFormat(agreement.codec))
-        self._payload_type = agreement.remote_payload_type
+        self._reports.rate = codec.clock_rate
+        self.fill.speak(codec.format)
+        self._sender.agree(codec, agreement.remote_payload_type, agreement.remote_telephone_event, agreement.ptime)
+
+    def _codec_for(self, agreement: Agreement) -> Codec:
+        """The one that is spoken, where it stays the same: it remembers what it heard."""
+        old = self._agreement
+        same = old is not None and (old.codec, old.parameters) == (agreement.codec, agreement.parameters)
+        return self._codec if same and self._codec is not None else make_codec(agreement.codec, agreement.parameters)
+
+    def _secure(self, agreement: Agreement) -> None:
+        """SRTP with the keys agreed on; the same keys again go on where they were."""
+        old = None if self._agreement is None else self._agreement.security
+        if agreement.security is None:
+            self._srtp = None
+        elif self._srtp is None or agreement.security != old:
+            self._srtp = Srtp(agreement.security, former=self._srtp)
 
     @property
     def started(self) -> bool:
@@ -159,13 +179,13 @@ class MediaStream:
         """From now on `other` says what this one hears, packet by packet; None ends that. What is played goes first."""
         former, self._relay_to = self._relay_to, other
         if former is not None and former is not other:
-            former._relayed = None
+            former._relayed = former._to_relay = None
 
     def send_digits(self, digits: str) -> None:
         """Queue digits: telephone events where agreed, tones otherwise; speech waits. Raises ValueError for others."""
         agreement = self._agreement
         events = agreement is None or agreement.remote_telephone_event is not None
-        self._keying.press(digits, None if agreement is None or events else AudioFormat(agreement.codec))
+        self._keying.press(digits, None if self._codec is None or events else self._codec.format)
 
     def pause_watch(self, paused: bool) -> None:
         """While paused (hold, REFER) silence of the far end is no fact; afterwards its time starts anew."""
@@ -176,7 +196,7 @@ class MediaStream:
         if self._quality is not None:
             return self._quality
         now = trio.current_time()
-        self._quality = (self._quality_in(), self._reports.quality_out(self.counts.sent, _ONE_WAY))
+        self._quality = (self._quality_in(), self._reports.quality_out(self._sender.sent, _ONE_WAY))
         self._tell_sent(now)
         if self._receiver is not None:
             if self._receiver.pending:
@@ -205,7 +225,7 @@ class MediaStream:
     def _known(self, data: bytes, now: float) -> None:
         """A datagram on a connected socket: it is the latched source's."""
         try:
-            packet = rtp.parse(data)
+            packet = rtp.parse(data if self._srtp is None else self._srtp.unprotect(data))
         except MalformedPacket:
             self.counts.malformed += 1
             return
@@ -219,7 +239,7 @@ class MediaStream:
             self.counts.early += 1
             return
         try:
-            packet = rtp.parse(data)
+            packet = rtp.parse(data if self._srtp is None else self._srtp.unprotect(data))
         except MalformedPacket:
             self.counts.malformed += 1
             return
@@ -252,28 +272,32 @@ class MediaStream:
             return
         self._silence.heard_at = now
         digits = receiver.receive(packet, now)
-        if packet.ssrc == self._ssrc and not self._collided:
+        if packet.ssrc == self._sender.ssrc and not self._collided:
             self._collision(receiver, now)
         if self._relay_to is not None and packet.payload_type == receiver.payload_type:
-            self._relay_to._say_for(packet, receiver.law.format)
+            self._relay_to._say_for(packet, receiver.codec)
         if digits:
             self._tell_digits(digits, now)
         if receiver.ready:
             self._deliver(receiver.batch(now))
 
-    def _say_for(self, packet: rtp.RtpPacket, law: AudioFormat) -> None:
+    def _say_for(self, packet: rtp.RtpPacket, theirs: Codec) -> None:
         """What the stream bridged to this one has just heard."""
-        if self._agreement is None or self._quality is not None:
+        ours, agreement = self._codec, self._agreement
+        if ours is None or agreement is None or self._quality is not None:
             return
-        ours = AudioFormat(self._agreement.codec)
         if self._relayed is None:
-            self._relayed = RelayBuffer(g711.LAWS[self._agreement.codec])
-        self._relayed.put(packet.ssrc, packet.timestamp, g711.transcode(packet.payload, law, ours))
+            self._relayed = RelayBuffer(ours.format, ours.width)
+        if self._to_relay is None or self._to_relay[0].name != theirs.name:
+            self._to_relay = make_codec(theirs.name), Converter(theirs.format, ours.format)
+        decoder, converter = self._to_relay
+        place = packet.timestamp // (theirs.clock_rate // POSITIONS)
+        self._relayed.put(packet.ssrc, place, converter.feed(decoder.decode(packet.payload)))
 
     def _collision(self, receiver: Receiver, now: float) -> None:
         """RFC 3550 section 8.2: take another SSRC, once; after that it is our own packets looped back."""
         self._collided = True
-        self._ssrc = self._random.getrandbits(32)
+        self._sender.renumber()
         receiver.expect(now)
 
     def _tell_digits(self, digits: list[str], now: float) -> None:
@@ -293,7 +317,8 @@ class MediaStream:
             self.counts.strangers += 1
             return
         try:
-            self._reports.receive(data, self._ssrc, now)
+            plain = data if self._srtp is None else self._srtp.unprotect_rtcp(data)
+            self._reports.receive(plain, self._sender.ssrc, now)
         except MalformedPacket:
             self.counts.malformed += 1
 
@@ -305,10 +330,10 @@ class MediaStream:
             return
         if self._sends:
             if frame != self._frame + 1:
-                self._marker = True
+                self._sender.gap()
                 self._tell_sent(now)
             self._frame = frame
-            self._speak(now, scheduled, (self._timestamps + frame * FRAME) & 0xFFFFFFFF)
+            self._speak(now, scheduled, frame * FRAME)
         if self._playout.notices:
             self._tell_notices(now)
         receiver = self._receiver
@@ -321,57 +346,50 @@ class MediaStream:
         if now >= self._sweep_at:
             self._sweep(now)
 
-    def _speak(self, now: float, scheduled: float, timestamp: int) -> None:
+    def _speak(self, now: float, scheduled: float, at: int) -> None:
         relayed = self._relayed.take() if self._relayed is not None else None
         if self._keying:
-            self._send_digit_slot(self._keying.take(), timestamp)
+            self._send(self._digit_slot(self._keying.take(), at))
             self._tell_sent(now)
             return
         audio = self._playout.take()
         audio = relayed if audio is None else audio
         if audio is None:
-            self._send(self._payload_type, timestamp, self.fill.take())
+            self._send(self._sender.audio(self.fill.take(), at))
             if self._sent:
                 self._tell_sent(now)
             return
-        self._send(self._payload_type, timestamp, audio)
+        self._send(self._sender.audio(audio, at))
         if not self._sent:
-            self._sent_position = max(0, round((scheduled - self.opened) * 8000))
+            self._sent_position = max(0, round((scheduled - self.opened) * POSITIONS))
         self._sent.append(audio)
         if len(self._sent) >= SENT_BATCH:
             self._tell_sent(now)
 
-    def _send_digit_slot(self, slot: EventPacket | bytes | None, timestamp: int) -> None:
-        event_type = None if self._agreement is None else self._agreement.remote_telephone_event
-        if isinstance(slot, EventPacket) and event_type is not None:
-            self._marker = slot.marker
-            self._send(event_type, (timestamp - slot.offset) & 0xFFFFFFFF, slot.payload)
-            return
-        self._send(self._payload_type, timestamp, slot if isinstance(slot, bytes) else self.fill.take())
+    def _digit_slot(self, slot: EventPacket | bytes | None, at: int) -> list[bytes]:
+        if isinstance(slot, EventPacket):
+            return self._sender.event(slot, at)
+        return self._sender.audio(slot if slot is not None else self.fill.take(), at)
 
-    def _send(self, payload_type: int, timestamp: int, payload: bytes) -> None:
-        sequence = self._sequence
-        second = payload_type
-        if self._marker:
-            second |= 0x80
-            self._marker = False
-        data = rtp.HEADER.pack(rtp.VERSION, second, sequence, timestamp, self._ssrc) + payload
-        self._sequence = (sequence + 1) & 0xFFFF
-        try:
-            if self._connected:
-                self.pair.rtp.send(data)
-            elif self._latch is not None:
-                self.pair.rtp.sendto(data, self._latch.target)
-            self.counts.sent += 1
-        except BlockingIOError:
-            self.counts.unsent += 1
-        except OSError:
-            self.counts.refused += 1
+    def _send(self, datagrams: list[bytes]) -> None:
+        for data in datagrams:
+            if self._srtp is not None:
+                data = self._srtp.protect(data)
+            try:
+                if self._connected:
+                    self.pair.rtp.send(data)
+                elif self._latch is not None:
+                    self.pair.rtp.sendto(data, self._latch.target)
+            except BlockingIOError:
+                self.counts.unsent += 1
+            except OSError:
+                self.counts.refused += 1
 
     def _tell_sent(self, now: float) -> None:
-        if self._sent:
+        if self._sent and self._codec is not None:
             audio, self._sent = b"".join(self._sent), []
-            self._deliver(AudioSent(at=now, audio=audio, position=self._sent_position))
+            told = AudioSent(at=now, format=self._codec.format, audio=audio, position=self._sent_position)
+            self._deliver(told)
 
     def _tell_notices(self, now: float) -> None:
         """The packet they speak of has left by now."""
@@ -427,8 +445,11 @@ class MediaStream:
         agreement, latch = self._agreement, self._latch
         if agreement is None or latch is None or self._receiver is None or not _reachable(latch.target):
             return
-        timestamp = self._timestamps + round((now - self.opened) * 8000)
-        data = self._reports.write(self._ssrc, self.counts.sent, timestamp, self._receiver.source, now, leaving=leaving)
+        sender = self._sender
+        timestamp = sender.timestamp(round((now - self.opened) * POSITIONS))
+        data = self._reports.write(sender, timestamp, self._receiver.source, now, leaving=leaving)
+        if self._srtp is not None:
+            data = self._srtp.protect_rtcp(data)
         moved = latch.target != latch.signalled
         peer = (latch.target[0], latch.target[1] + 1) if moved else tuple(agreement.remote_rtcp)
         try:
@@ -436,17 +457,22 @@ class MediaStream:
         except OSError:
             self.counts.refused += 1
 
-    def _change_codec(self, old: str, new: str) -> None:
-        if old != new:
-            self._relayed = None
-            source, target = AudioFormat(old), AudioFormat(new)
-            self._playout.recode(lambda audio: g711.transcode(audio, source, target), target.silence)
+    def _change_codec(self, receiver: Receiver, codec: Codec, now: float) -> None:
+        """What was heard and said until now is told in the format it has; what is still queued is said in the new."""
+        old = self._codec
+        if old is None or old is codec:
+            return
+        if receiver.pending:
+            self._deliver(receiver.batch(now))
+        self._tell_sent(now)
+        self._relayed = self._to_relay = None
+        self._playout.recode(Converter(old.format, codec.format).feed, codec.format.silence, codec.width)
 
     def _quality_in(self) -> Quality:
         if self._receiver is None:
             return quality("in", 0, 0, 0, 0.0, _ONE_WAY)
         counts, source = self._receiver.totals(), self._receiver.source
-        jitter = source.jitter if source is not None else 0.0
+        jitter = source.jitter_ms if source is not None else 0.0
         return quality("in", counts.packets, counts.lost, counts.late, jitter, _ONE_WAY + self._reports.one_way_ms)
 
 

@@ -1,14 +1,16 @@
 """What the media plane tells a leg about one stream. Rules of this file:
 
 - Facts, past participles, frozen. `at` is the plane's clock (trio.current_time()).
-- `position` counts samples at 8 kHz since the stream was opened, for both directions on one scale: a sample's position
-  is its wall-clock time, so caller and agent can be laid side by side within 20 ms.
-- Audio is G.711 in the agreed codec, one byte a sample.
+- `position` counts 1/8000 s since the stream was opened, in every codec and for both directions on one scale: it is
+  wall-clock time, so caller and agent can be laid side by side within 20 ms.
+- Audio is in the `format` of the agreed codec: G.711 as it came, anything else as linear samples.
 """
 
 from __future__ import annotations
 
 import msgspec
+
+from callactors.audio.format import AudioFormat
 
 
 class MediaEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True):
@@ -23,6 +25,7 @@ class AudioArrived(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
     `lost_ms` of it are concealment; `first_rtp_at` is when its first packet came, 0.0 when all of it is filled silence.
     """
 
+    format: AudioFormat
     audio: bytes
     position: int
     lost_ms: int
@@ -32,6 +35,7 @@ class AudioArrived(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
 class AudioSent(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
     """What left as RTP while an utterance sounded; idle silence is not told."""
 
+    format: AudioFormat
     audio: bytes
     position: int
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from callactors.audio import g711, tone
+from callactors.audio import tone
+from callactors.audio.convert import convert
 from callactors.audio.format import AudioFormat
 from callactors.rtp import telephone_event
 from callactors.rtp.playout import FRAME
@@ -26,25 +27,26 @@ class Keying:
     def __bool__(self) -> bool:
         return bool(self._slots)
 
-    def press(self, digits: str, law: AudioFormat | None) -> None:
-        """Queue digits, as tones of `law` or (None) as events. Raises ValueError for what is no key."""
+    def press(self, digits: str, tones: AudioFormat | None) -> None:
+        """Queue digits, as tones in a format or (None) as events. Raises ValueError for what is no key."""
         digits = digits.upper()
         if any(digit not in telephone_event.KEYS for digit in digits):
             raise ValueError(f"{digits!r} has what is no key; use 0-9 * # A-D")
         for digit in digits:
             if len(self._slots) >= MOST:
                 self.dropped += 1
-            elif law is None:
+            elif tones is None:
                 self._slots.extend(telephone_event.event_packets(digit))
             else:
-                self._slots.extend(_tone_frames(digit, law))
+                self._slots.extend(_tone_frames(digit, tones))
 
     def take(self) -> EventPacket | bytes | None:
         """What the next slot says."""
         return self._slots.popleft()
 
 
-def _tone_frames(digit: str, law: AudioFormat) -> list[bytes]:
-    audio = g711.encode(tone.dtmf(digit, telephone_event.TONE), law)
-    audio += law.silence * (telephone_event.PAUSE * 8)
-    return [audio[at : at + FRAME] for at in range(0, len(audio), FRAME)]
+def _tone_frames(digit: str, format: AudioFormat) -> list[bytes]:
+    audio = convert(tone.dtmf(digit, telephone_event.TONE).astype("<i2").tobytes(), AudioFormat.PCM16_8K, format)
+    audio += format.silence * (telephone_event.PAUSE * format.bytes_per_ms)
+    size = FRAME // 8 * format.bytes_per_ms
+    return [audio[at : at + size] for at in range(0, len(audio), size)]

@@ -1,6 +1,6 @@
 """What is queued to play on one stream, and what of it was truly heard. Rules of this file:
 
-- One bytearray of G.711, so that barge-in is a clear; frames of 20 ms are taken from its front, one per packet sent.
+- One bytearray in the format of the codec, so that barge-in is a clear; frames of 20 ms are taken from its front.
 - Heard is counted from frames taken, never from the wall clock.
 - An utterance begins on a frame of its own. Its name is used once: after a flush, later audio of it is ignored.
 """
@@ -14,9 +14,9 @@ import attrs
 
 from callactors.errors import PlayoutFull
 
-FRAME = 160  # samples, and bytes of G.711, in 20 ms
-PER_MS = 8
-CAP = 90_000 * PER_MS  # bytes
+FRAME = 160  # positions (1/8000 s) in 20 ms; of G.711 as many samples and bytes
+PER_MS = 8  # positions
+CAP = 90_000 * PER_MS  # positions
 PATIENCE = 2  # frames to wait for the rest of a started frame before it is padded
 REMEMBERED = 256  # names of flushed utterances kept
 
@@ -53,13 +53,13 @@ class _Utterance:
 
 
 class Playout:
-    """The play-out queue of one stream. `silence` is the codec's silent byte.
+    """The play-out queue of one stream. `silence` is the codec's silent byte, `width` its bytes of audio a position.
 
     `take()` once per frame slot; then look at `notices` (and clear it) for utterances begun and finished.
     """
 
-    def __init__(self, silence: bytes = b"\xff") -> None:
-        self.silence = silence
+    def __init__(self, silence: bytes = b"\xff", width: int = 1) -> None:
+        self._speak(silence, width)
         self.notices: list[Began | Finished] = []
         self._audio = bytearray()
         self._queue: collections.deque[_Utterance] = collections.deque()
@@ -71,7 +71,7 @@ class Playout:
         """Queue audio of an utterance; of a flushed one it is dropped. Raises PlayoutFull past 90 s queued."""
         if utterance in self._flushed or not audio:
             return
-        if len(self._audio) + len(audio) > CAP:
+        if len(self._audio) + len(audio) > self._cap:
             raise PlayoutFull(f"more than {CAP // PER_MS // 1000} s are queued behind {utterance!r}")
         mark, offset = self._place(utterance)
         mark.queued += len(audio)
@@ -89,18 +89,18 @@ class Playout:
         if not mark.queued:
             if mark in self._queue:
                 self._queue.remove(mark)
-            self.notices.append(Finished(utterance, mark.sent // PER_MS))
+            self.notices.append(Finished(utterance, mark.sent // self._per_ms))
 
     def take(self) -> bytes | None:
         """The next 20 ms to send, padded with silence at an utterance's end; None when nothing is to be heard."""
         mark = self._sounding()
         if mark is None or not self._ready(mark):
             return None
-        size = min(FRAME, mark.queued)
+        size = min(self._frame, mark.queued)
         frame = bytes(self._audio[:size])
         del self._audio[:size]
         self._count(mark, size)
-        return frame if size == FRAME else frame + self.silence * (FRAME - size)
+        return frame if size == self._frame else frame + self.silence * (self._frame - size)
 
     def flush(self) -> Heard:
         """Drop all that is queued; say what was sounding and how much of it was heard. Queued later ones: 0 ms."""
@@ -118,18 +118,30 @@ class Playout:
     def heard(self) -> Heard:
         """The utterance sounding now (or next, at 0 ms) and how much of it has been heard."""
         mark = self._sounding()
-        return Heard(None, 0) if mark is None else Heard(mark.name, mark.sent // PER_MS)
+        return Heard(None, 0) if mark is None else Heard(mark.name, mark.sent // self._per_ms)
 
     def queued_ms(self) -> int:
         """How long what is queued will sound."""
-        return len(self._audio) // PER_MS
+        return len(self._audio) // self._per_ms
 
-    def recode(self, convert: Callable[[bytes], bytes], silence: bytes) -> None:
-        """A re-offer changed the codec: what is queued is converted, one byte a sample."""
-        self._audio = bytearray(convert(bytes(self._audio)))
-        self.silence = silence
+    def recode(self, convert: Callable[[bytes], bytes], silence: bytes, width: int = 1) -> None:
+        """A re-offer changed the codec: what is queued is converted, utterance by utterance."""
+        old, at, audio = self._per_ms, 0, self._audio
+        self._speak(silence, width)
+        self._audio = bytearray()
+        for mark in self._queue:
+            queued = convert(bytes(audio[at : at + mark.queued]))
+            at += mark.queued
+            self._audio += queued
+            mark.queued, mark.sent = len(queued), mark.sent // old * self._per_ms
+        for mark in self._drained.values():
+            mark.sent = mark.sent // old * self._per_ms
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _speak(self, silence: bytes, width: int) -> None:
+        self.silence = silence
+        self._frame, self._per_ms, self._cap = FRAME * width, PER_MS * width, CAP * width
 
     def _find(self, utterance: str) -> _Utterance | None:
         return next((mark for mark in self._queue if mark.name == utterance), None)
@@ -156,7 +168,7 @@ class Playout:
 
     def _ready(self, mark: _Utterance) -> bool:
         """A whole frame, or the tail of an utterance; a short piece of one still coming waits a little."""
-        if mark.queued >= FRAME or (mark.queued and (mark.ended or self._waited >= PATIENCE)):
+        if mark.queued >= self._frame or (mark.queued and (mark.ended or self._waited >= PATIENCE)):
             self._waited = 0
             return True
         self._waited += 1 if mark.queued else 0
@@ -169,4 +181,4 @@ class Playout:
         mark.queued -= size
         if mark.ended and not mark.queued:
             self._queue.popleft()
-            self.notices.append(Finished(mark.name, mark.sent // PER_MS))
+            self.notices.append(Finished(mark.name, mark.sent // self._per_ms))

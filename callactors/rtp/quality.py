@@ -37,7 +37,7 @@ def mos(loss: float, delay_ms: float) -> float:
 def quality(
     direction: Literal["in", "out"], packets: int, lost: int, late: int, jitter: float, delay_ms: float
 ) -> Quality:
-    """The figures of one direction; `jitter` in samples at 8 kHz. Late packets are as good as lost to the ear."""
+    """The figures of one direction; `jitter` in milliseconds. Late packets are as good as lost to the ear."""
     expected = packets + lost if direction == "in" else max(packets, 1)
     loss = (lost + late) / expected if expected else 0.0
-    return Quality(direction, packets, lost, late, round(jitter / 8, 2), mos(loss, delay_ms))
+    return Quality(direction, packets, lost, late, round(jitter, 2), mos(loss, delay_ms))

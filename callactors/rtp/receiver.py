@@ -1,9 +1,10 @@
 """From packets as they come to audio as it was spoken: one gap-free timeline per stream. Rules of this file:
 
-- A sample's position is wall-clock time: 8 kHz samples since the stream was opened, anchored so that the quickest
-  packets end when they arrive; re-anchored when that is off by more than DRIFT (clocks differ, timestamps jump).
-- Reordering is undone while three packets have not overtaken a missing one; then it is lost: the last frame is repeated
-  and faded. Silence (no packets, digits, comfort noise) is filled once HOLD has passed. What comes later is dropped.
+- A position is wall-clock time: 1/8000 s since the stream was opened, anchored so that the quickest packets end when
+  they arrive; re-anchored when that is off by more than DRIFT (clocks differ, timestamps jump).
+- Payloads are decoded in the order in which they are heard. Reordering is undone while three packets have not overtaken
+  a missing one; then it is lost, and the codec says what is heard in its place. Silence (no packets, digits, comfort
+  noise) is filled once HOLD has passed. What comes later is dropped.
 - A new SSRC is believed after NEW_SOURCE packets, and only while the old one is silent, or at once after a re-offer.
 - Packets of 10 to 60 ms are taken as they are (up to 120); batches leave as soon as they hold BATCH.
 """
@@ -12,24 +13,24 @@ from __future__ import annotations
 
 import attrs
 
-from callactors.audio.g711 import Law
+from callactors.audio.codec import POSITIONS, Codec
 from callactors.rtp.events import AudioArrived
 from callactors.rtp.packet import RtpPacket
 from callactors.rtp.playout import FRAME
 from callactors.rtp.source import Source
 from callactors.rtp.telephone_event import EventReceiver
 
-BATCH = 480  # samples, 60 ms
-HOLD = 640  # samples a missing piece is waited for, beyond the moment it should have come
-DRIFT = 120  # samples, 15 ms
-LONGEST = 960  # samples in one packet
+BATCH = 480  # positions, 60 ms
+HOLD = 640  # positions a missing piece is waited for, beyond the moment it should have come
+DRIFT = 120  # positions, 15 ms
+LONGEST = 960  # positions in one packet
 REORDER = 3  # packets that may overtake one
 WATCH = 50  # packets over which the quickest is looked for
 LATE_IN_A_ROW = 5
 NEW_SOURCE = 3  # packets
 EXPECTING = 3.0  # seconds after a re-offer
 ACTIVE = 0.1  # seconds since its last packet for which a source counts as talking
-AHEAD = 1_600  # samples a packet may lie in the future before its timestamps are taken for a jump
+AHEAD = 1_600  # positions a packet may lie in the future before its timestamps are taken for a jump
 
 
 @attrs.define
@@ -47,31 +48,39 @@ class Counts:
 class Receiver:
     """The incoming half of one stream, fed with parsed packets of a believed source. All times are the plane's."""
 
-    def __init__(self, law: Law, payload_type: int, event_type: int | None, opened: float) -> None:
+    def __init__(self, codec: Codec, payload_type: int, event_type: int | None, opened: float) -> None:
         self.opened = opened
         self.counts = Counts()
         self.events = EventReceiver()
         self.source: Source | None = None
-        self.agree(law, payload_type, event_type, opened)
-        self._tail = -1  # the position after the last sample joined; -1 before the first packet
+        self.codec = codec
+        self.agree(codec, payload_type, event_type, opened)
+        self._tail = -1  # the position behind what was joined last; -1 before the first packet
         self._out: list[bytes] = []
         self._size = 0
-        self._lost = 0  # samples concealed in this batch
+        self._lost = 0  # positions concealed in this batch
         self._first_at = 0.0
-        self._waiting: dict[int, tuple[int, bytes]] = {}  # position -> sequence, payload: beyond a gap
+        self._waiting: dict[int, tuple[int, bytes, int]] = {}  # position -> sequence, payload, its length: beyond a gap
         self._joined = 0  # the extended sequence number up to which nothing is missing
         self._offset = 0  # position minus timestamp
-        self._last = b""
-        self._repeated = 0
+        self._adrift = False  # timestamps count by another clock now: the next packet is anchored anew
         self._quickest, self._watched = 1 << 30, 0
         self._late_in_a_row = 0
         self._heard_at = opened
         self._next_ssrc, self._next_count = -1, 0
         self._next_sequence = -1
 
-    def agree(self, law: Law, payload_type: int, event_type: int | None, now: float) -> None:
-        """A (re-)offer settled the formats; for a while after it a new SSRC is believed at once."""
-        self.law, self.payload_type, self.event_type = law, payload_type, event_type
+    def agree(self, codec: Codec, payload_type: int, event_type: int | None, now: float) -> None:
+        """A (re-)offer settled the formats; for a while after it a new SSRC is believed at once.
+
+        A batch has one format: whoever brings another codec takes what is pending first.
+        """
+        self._ticks = codec.clock_rate // POSITIONS  # a position
+        if self.source is not None and self.codec is not codec:
+            self._drop_waiting()
+            self._adrift = self.source.rate != codec.clock_rate
+            self.source.tick(codec.clock_rate)
+        self.codec, self.payload_type, self.event_type = codec, payload_type, event_type
         self.expect(now)
 
     def expect(self, now: float) -> None:
@@ -92,11 +101,12 @@ class Receiver:
             return self._restart(packet, now)
         self._heard_at = now
         timestamp = source.extended(packet.timestamp)
-        if packet.payload_type != self.payload_type or not 0 < len(packet.payload) <= LONGEST:
+        length = self.codec.duration(packet.payload) if packet.payload_type == self.payload_type else 0
+        if not 0 < length <= LONGEST:
             return self._other(packet, source, sequence, now)
         source.arrived(timestamp, now)
         source.timestamp = timestamp if timestamp > source.timestamp else source.timestamp
-        self._audio(sequence, timestamp, packet.payload, now)
+        self._audio(sequence, timestamp // self._ticks, packet.payload, length, now)
         return []
 
     def _other(self, packet: RtpPacket, source: Source, sequence: int, now: float) -> list[str]:
@@ -126,11 +136,12 @@ class Receiver:
         if self.source is not None:
             self._retire(self.source)
             self._drop_waiting()
-        self.source = Source(packet.ssrc, packet.sequence, packet.timestamp)
+        self.source = Source(packet.ssrc, packet.sequence, packet.timestamp, self.codec.clock_rate)
         self.counts.sources += 1
         self._expecting_until, self._next_ssrc, self._next_sequence = now, -1, -1
         self._joined = packet.sequence - 1
-        self._anchor(packet.timestamp, len(packet.payload) if packet.payload_type == self.payload_type else 0, now)
+        length = self.codec.duration(packet.payload) if packet.payload_type == self.payload_type else 0
+        self._anchor(packet.timestamp // self._ticks, length, now)
         return self.source
 
     def _retire(self, source: Source) -> None:
@@ -149,40 +160,40 @@ class Receiver:
 
     def position(self, now: float) -> int:
         """The plane's time on the stream's timeline."""
-        return round((now - self.opened) * 8000)
+        return round((now - self.opened) * POSITIONS)
 
-    def _anchor(self, timestamp: int, size: int, now: float) -> None:
-        """Let a packet of this timestamp end now, or begin where the audio so far ends."""
-        start = self.position(now) - size
+    def _anchor(self, stamp: int, length: int, now: float) -> None:
+        """Let a packet of this timestamp (in positions) end now, or begin where the audio so far ends."""
+        start = self.position(now) - length
         if self._tail < 0:
             self._tail = max(start, 0)  # what was spoken before the stream was opened is cut off
         else:
             start = max(start, self._tail)
-        self._offset = start - timestamp
+        self._offset, self._adrift = start - stamp, False
         self._quickest, self._watched, self._late_in_a_row = 1 << 30, 0, 0
 
-    def _audio(self, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
-        place = timestamp + self._offset
-        self._watch(self.position(now) - len(payload) - place)
+    def _audio(self, sequence: int, stamp: int, payload: bytes, length: int, now: float) -> None:
+        if self._adrift:
+            self._anchor(stamp, length, now)
+        place = stamp + self._offset
+        self._watch(self.position(now) - length - place)
         if place == self._tail and not self._waiting:
-            self._join(sequence, payload, now)
+            self._join(sequence, self.codec.decode(payload), length, now)
             return
         if place - AHEAD > self.position(now):
-            self._anchor(timestamp, len(payload), now)
-            place = timestamp + self._offset
-        if place + len(payload) <= self._tail:
-            self._late(timestamp, len(payload), now)
+            self._anchor(stamp, length, now)
+            place = stamp + self._offset
+        if place + length <= self._tail:
+            self._late(stamp, length, now)
             return
-        if place < self._tail:
-            place, payload = self._tail, payload[self._tail - place :]
-        self._waiting[place] = (sequence, payload)
+        self._waiting[place] = (sequence, payload, length)
         self._settle_gaps(now)
 
-    def _late(self, timestamp: int, size: int, now: float) -> None:
+    def _late(self, stamp: int, length: int, now: float) -> None:
         self.counts.late += 1
         self._late_in_a_row += 1
         if self._late_in_a_row >= LATE_IN_A_ROW:
-            self._anchor(timestamp, size, now)
+            self._anchor(stamp, length, now)
 
     def _watch(self, skew: int) -> None:
         """Follow the quickest packet of the last second; positions stay within DRIFT of it."""
@@ -193,49 +204,43 @@ class Receiver:
                 self._offset += self._quickest
             self._quickest, self._watched = 1 << 30, 0
 
-    def _join(self, sequence: int, payload: bytes, now: float) -> None:
+    def _join(self, sequence: int, audio: bytes, length: int, now: float) -> None:
         if not self._first_at:
             self._first_at = now
-        self._out.append(payload)
-        self._size += len(payload)
-        self._tail += len(payload)
+        self._out.append(audio)
+        self._size += length
+        self._tail += length
         self._joined = max(self._joined, sequence)
-        self._last, self._repeated, self._late_in_a_row = payload, 0, 0
+        self._late_in_a_row = 0
 
     def _settle_gaps(self, now: float) -> None:
         """Join what can be; give a gap up when it is no loss, was overtaken too often, or is overdue."""
         while self._waiting:
             place = min(self._waiting)
-            sequence, payload = self._waiting[place]
+            sequence, payload, length = self._waiting[place]
             gap = place - self._tail
             overdue = self.position(now) - self._tail > HOLD
             if gap > 0 and sequence > self._joined + 1 and len(self._waiting) < REORDER and not overdue:
                 return
             del self._waiting[place]
-            self._fill(gap, lost=sequence > self._joined + 1)
-            if place + len(payload) > self._tail:
-                self._join(sequence, payload[self._tail - place :], now)
+            self._fill(gap, lost=sequence > self._joined + 1, following=payload)
+            heard = max(0, self._tail - place)  # of it, by a packet that lay over it
+            if heard < length:
+                self._join(sequence, self.codec.decode(payload)[heard * self.codec.width :], length - heard, now)
 
     def _drop_waiting(self) -> None:
         """An old source is over: what still waited of it is dropped, its positions may be taken by the new one."""
         self.counts.late += len(self._waiting)
         self._waiting.clear()
 
-    def _fill(self, size: int, *, lost: bool) -> None:
-        """Conceal or keep silent for `size` samples: the last frame repeated and faded, then silence."""
-        while size > 0:
-            piece = min(size, FRAME, len(self._last) or FRAME)
-            frame = self._last[-piece:]
-            if self._repeated < len(self.law.fades) and len(frame) == piece:
-                frame = frame.translate(self.law.fades[self._repeated])
-                self._lost += piece if lost else 0
-            else:
-                frame = self.law.silence * piece
-            self._repeated += 1
-            self._out.append(frame)
-            self._size += piece
-            self._tail += piece
-            size -= piece
+    def _fill(self, length: int, *, lost: bool, following: bytes | None = None) -> None:
+        """Conceal, which turns into silence by and by, or keep silent."""
+        if length <= 0:
+            return
+        self._out.append(self.codec.conceal(length, following if lost else None))
+        self._lost += length if lost else 0
+        self._size += length
+        self._tail += length
 
     # -- batches out ---------------------------------------------------------------------------------------------
 
@@ -265,8 +270,9 @@ class Receiver:
         audio = b"".join(self._out)
         arrived = AudioArrived(
             at=now,
+            format=self.codec.format,
             audio=audio,
-            position=self._tail - len(audio),
+            position=self._tail - self._size,
             lost_ms=self._lost // 8,
             first_rtp_at=self._first_at,
         )

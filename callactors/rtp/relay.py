@@ -4,16 +4,17 @@
 - Order is restored and doubles are dropped; what is lost is the last frame repeated and faded, then nothing.
 - Packets that come too late LATE times in a row, or lie more than ROOM ahead, move the place from which is read.
 - What has piled up (we, or the sender, were late once) goes again, a frame every SPARE slots that did not need it.
-- One byte a sample, in the law of the stream that says it.
+- Audio is in the format of the stream that says it, `width` bytes a position; timestamps are positions too.
 """
 
 from __future__ import annotations
 
-from callactors.audio.g711 import Law
+from callactors.audio.fade import STEPS, faded
+from callactors.audio.format import AudioFormat
 from callactors.rtp.playout import FRAME
 
-DEPTH = 2 * FRAME  # samples, 40 ms
-ROOM = 12 * FRAME  # samples that may be kept
+DEPTH = 2 * FRAME  # positions, 40 ms
+ROOM = 12 * FRAME  # positions that may be kept
 LATE = 5
 SPARE = 25  # slots: half a second
 HALF = 1 << 31
@@ -22,13 +23,13 @@ HALF = 1 << 31
 class RelayBuffer:
     """One direction of a bridge. `put` as packets come, `take` once a frame slot."""
 
-    def __init__(self, law: Law) -> None:
+    def __init__(self, format: AudioFormat, width: int = 1) -> None:
         self.late = self.lost = 0
-        self._law = law
+        self._format, self._width = format, width
         self._audio, self._there = bytearray(), bytearray()
-        self._next: int | None = None  # the timestamp of the next sample to leave
+        self._next: int | None = None  # the position that leaves next
         self._source: int | None = None
-        self._last, self._missed = b"", len(law.fades)
+        self._last, self._missed = b"", STEPS
         self._late_in_a_row = 0
         self._least, self._slots = ROOM, 0  # what was there at least, in so many slots
 
@@ -43,10 +44,10 @@ class RelayBuffer:
             if self._late_in_a_row < LATE:
                 return
             at = self._begin(source, timestamp)
-        elif at + len(audio) > ROOM:
+        elif at + len(audio) // self._width > ROOM:
             at = self._begin(source, timestamp)
         self._late_in_a_row = 0
-        self._lay(at, audio[: ROOM - at])
+        self._lay(at, audio[: (ROOM - at) * self._width])
 
     def take(self) -> bytes | None:
         """The next 20 ms; None when there is nothing to say."""
@@ -58,16 +59,17 @@ class RelayBuffer:
     def _frame(self) -> bytes | None:
         assert self._next is not None  # take() looked
         self._next = (self._next + FRAME) & 0xFFFFFFFF
-        frame, there = bytes(self._audio[:FRAME]), self._there.count(1, 0, FRAME)
-        del self._audio[:FRAME], self._there[:FRAME]
+        size = FRAME * self._width
+        frame, there = bytes(self._audio[:size]), self._there.count(1, 0, FRAME)
+        del self._audio[:size], self._there[:FRAME]
         if not there:
             return self._conceal()
-        self._last, self._missed = frame + self._law.silence * (FRAME - len(frame)), 0
+        self._last, self._missed = frame + self._format.silence * (size - len(frame)), 0
         return self._last
 
     def _catch_up(self) -> None:
         """Leave out a frame after SPARE slots in which there was always more than the depth asks for."""
-        self._least, self._slots = min(self._least, len(self._audio)), self._slots + 1
+        self._least, self._slots = min(self._least, len(self._there)), self._slots + 1
         if self._slots < SPARE:
             return
         if self._least > DEPTH + FRAME:
@@ -87,17 +89,18 @@ class RelayBuffer:
         return ((timestamp - self._next + HALF) & 0xFFFFFFFF) - HALF
 
     def _lay(self, at: int, audio: bytes) -> None:
-        missing = at + len(audio) - len(self._audio)
+        length, width = len(audio) // self._width, self._width
+        missing = at + length - len(self._there)
         if missing > 0:
-            self._audio.extend(self._law.silence * missing)
+            self._audio.extend(self._format.silence * (missing * width))
             self._there.extend(bytes(missing))
-        self._audio[at : at + len(audio)] = audio
-        self._there[at : at + len(audio)] = b"\1" * len(audio)
+        self._audio[at * width : (at + length) * width] = audio[: length * width]
+        self._there[at : at + length] = b"\1" * length
 
     def _conceal(self) -> bytes | None:
-        if self._missed >= len(self._law.fades):
+        if self._missed >= STEPS:
             return None
-        faded = self._last.translate(self._law.fades[self._missed])
+        again = faded(self._last, self._format, self._missed)
         self._missed += 1
         self.lost += 1
-        return faded
+        return again

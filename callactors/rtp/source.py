@@ -8,10 +8,10 @@ _SEQ, _TS = 1 << 16, 1 << 32
 
 
 class Source:
-    """Counts the packets of one SSRC. Times are seconds; jitter is kept in samples at 8 kHz."""
+    """Counts the packets of one SSRC. Times are seconds; jitter is kept in ticks, `rate` a second."""
 
-    def __init__(self, ssrc: int, sequence: int, timestamp: int) -> None:
-        self.ssrc = ssrc
+    def __init__(self, ssrc: int, sequence: int, timestamp: int, rate: int = 8_000) -> None:
+        self.ssrc, self.rate = ssrc, rate
         self.first = self.highest = sequence
         self.timestamp = self._base = timestamp
         self.received = 0
@@ -34,10 +34,20 @@ class Source:
         ahead = (timestamp - self.timestamp) & 0xFFFFFFFF
         return self.timestamp + (ahead if ahead < _TS // 2 else ahead - _TS)
 
+    def tick(self, rate: int) -> None:
+        """Another codec: timestamps count by another clock from here on (RFC 7160)."""
+        if rate != self.rate:
+            self.jitter *= rate / self.rate
+            self.rate, self._transit = rate, None
+
+    @property
+    def jitter_ms(self) -> float:
+        return self.jitter * 1000 / self.rate
+
     def arrived(self, timestamp: int, now: float) -> None:
         """Count a packet and update the jitter (appendix A.8); `timestamp` is extended."""
         self.received += 1
-        transit = now * 8000 - timestamp
+        transit = now * self.rate - timestamp
         if self._transit is not None:
             self.jitter += (abs(transit - self._transit) - self.jitter) / 16
         self._transit = transit

@@ -34,6 +34,11 @@ class EventPacket(msgspec.Struct, frozen=True, gc=False):
     marker: bool
     offset: int
 
+    def scaled(self, ticks: int) -> bytes:
+        """The payload by a clock of `ticks` times 8 kHz: beside Opus events count at 48 kHz (RFC 4733 section 2.1)."""
+        code, flags, duration = _EVENT.unpack(self.payload)
+        return _EVENT.pack(code, flags, min(duration * ticks, 0xFFFF))
+
 
 def event_packets(digit: str) -> Iterator[EventPacket | None]:
     """The frame slots of one digit; None is a slot of silence. Raises ValueError for what is no key."""

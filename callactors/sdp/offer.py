@@ -16,6 +16,7 @@ from typing import Literal
 import attrs
 
 from callactors.errors import MalformedDescription, NoCommonFormat
+from callactors.rtp.srtp import Security
 from callactors.sdp.description import (
     Attributes,
     Description,
@@ -56,6 +57,8 @@ class Agreement:
     direction: Direction
     ptime: int = PTIME
     remote_telephone_event: int | None = None
+    parameters: str = ""  # what the far end's a=fmtp says of the codec
+    security: Security | None = None  # SRTP: the keys of both directions; None is plain RTP
 
     @property
     def sends(self) -> bool:

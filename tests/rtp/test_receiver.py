@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from callactors.audio.codecs import make_codec
 from callactors.audio.g711 import LAWS
 from callactors.rtp.events import AudioArrived
 from callactors.rtp.packet import RtpPacket
@@ -22,7 +23,7 @@ class Wire:
     """A receiver, a clock in 5 ms steps, and what came out."""
 
     def __init__(self, size: int = 160) -> None:
-        self.receiver = Receiver(LAWS["pcmu"], 0, 101, OPENED)
+        self.receiver = Receiver(make_codec("pcmu"), 0, 101, OPENED)
         self.size = size
         self.batches: list[AudioArrived] = []
         self.digits: list[str] = []
@@ -194,7 +195,7 @@ def test_another_source_is_heard_once_the_first_is_silent() -> None:
 def test_after_a_re_offer_another_source_is_heard_at_once() -> None:
     wire = Wire()
     wire.run(steady(wire, 10), 0.2)
-    wire.receiver.agree(LAWS["pcmu"], 0, 101, OPENED + 0.2)
+    wire.receiver.agree(make_codec("pcmu"), 0, 101, OPENED + 0.2)
     wire.run([(0.22, wire.packet(50, ssrc=66)), (0.24, wire.packet(51, ssrc=66))], 0.4)
     assert wire.packet(50).payload in wire.audio
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import LAWS
 from callactors.rtp.relay import DEPTH, LATE, ROOM, SPARE, RelayBuffer
 
@@ -23,14 +24,14 @@ def said(relay: RelayBuffer, frames: int) -> list[int | None]:
 
 
 def test_what_comes_leaves_two_frames_later() -> None:
-    relay = RelayBuffer(LAW)
+    relay = RelayBuffer(AudioFormat.PCMU)
     assert relay.take() is None
     relay.put(1, 1000, words(7))
     assert said(relay, 3) == [None, None, 7]
 
 
 def test_order_is_restored_and_doubles_are_said_once() -> None:
-    relay = RelayBuffer(LAW)
+    relay = RelayBuffer(AudioFormat.PCMU)
     for number in (1, 3, 2, 2):
         relay.put(1, FRAME * number, words(number))
     assert said(relay, 5) == [None, None, 1, 2, 3]
@@ -38,7 +39,7 @@ def test_order_is_restored_and_doubles_are_said_once() -> None:
 
 
 def test_a_lost_packet_is_the_last_one_again_and_fainter() -> None:
-    relay = RelayBuffer(LAW)
+    relay = RelayBuffer(AudioFormat.PCMU)
     relay.put(1, 0, words(0x80))
     relay.put(1, 2 * FRAME, words(0x80))
     taken = [relay.take() for _ in range(5)]
@@ -48,14 +49,14 @@ def test_a_lost_packet_is_the_last_one_again_and_fainter() -> None:
 
 
 def test_timestamps_may_wrap() -> None:
-    relay = RelayBuffer(LAW)
+    relay = RelayBuffer(AudioFormat.PCMU)
     relay.put(1, 0xFFFFFFFF - FRAME + 1, words(1))
     relay.put(1, 0, words(2))
     assert said(relay, 4) == [None, None, 1, 2]
 
 
 def test_packets_of_any_length_make_whole_frames() -> None:
-    relay = RelayBuffer(LAW)
+    relay = RelayBuffer(AudioFormat.PCMU)
     for index in range(4):
         relay.put(1, index * 240, words(index + 1, 240))
     frames = [relay.take() for _ in range(8)]
@@ -63,7 +64,7 @@ def test_packets_of_any_length_make_whole_frames() -> None:
 
 
 def test_a_late_packet_is_dropped_and_many_late_ones_move_the_place() -> None:
-    relay = RelayBuffer(LAW)
+    relay = RelayBuffer(AudioFormat.PCMU)
     relay.put(1, 50_000, words(1))
     for index in range(LATE - 1):
         relay.put(1, index * FRAME, words(2))
@@ -73,7 +74,7 @@ def test_a_late_packet_is_dropped_and_many_late_ones_move_the_place() -> None:
 
 
 def test_another_source_and_a_jump_ahead_begin_anew() -> None:
-    relay = RelayBuffer(LAW)
+    relay = RelayBuffer(AudioFormat.PCMU)
     relay.put(1, 0, words(1))
     relay.put(2, 90_000, words(2))
     assert said(relay, 3)[-1] == 2
@@ -82,7 +83,7 @@ def test_another_source_and_a_jump_ahead_begin_anew() -> None:
 
 
 def test_what_has_piled_up_is_worked_off_and_no_more_than_that() -> None:
-    relay = RelayBuffer(LAW)
+    relay = RelayBuffer(AudioFormat.PCMU)
     for number in range(6):  # we were late: these came at once
         relay.put(1, number * FRAME, words(number))
     behind = []
@@ -98,7 +99,7 @@ def test_what_has_piled_up_is_worked_off_and_no_more_than_that() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 0xFFFFFFFF), st.integers(0, 960)), max_size=40))
 def test_no_sequence_of_packets_makes_it_grow_or_say_half_a_frame(packets: list[tuple[int, int, int]]) -> None:
-    relay = RelayBuffer(LAW)
+    relay = RelayBuffer(AudioFormat.PCMU)
     for source, timestamp, size in packets:
         relay.put(source, timestamp, words(1, size))
         frame = relay.take()

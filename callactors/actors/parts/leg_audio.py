@@ -11,7 +11,6 @@ from callactors.actors.messages import (
     Message,
     RtpWentSilent,
 )
-from callactors.audio.format import AudioFormat
 from callactors.rtp.events import (
     AudioArrived,
     AudioSent,
@@ -23,12 +22,12 @@ from callactors.rtp.events import (
 )
 
 
-def caller_audio(event: AudioArrived, leg: int, law: AudioFormat) -> CallerAudio:
+def caller_audio(event: AudioArrived, leg: int) -> CallerAudio:
     """One batch of what the far end says."""
     return CallerAudio(
         at=event.at,
         leg=leg,
-        format=law,
+        format=event.format,
         audio=event.audio,
         position=event.position,
         lost_ms=event.lost_ms,
@@ -36,9 +35,9 @@ def caller_audio(event: AudioArrived, leg: int, law: AudioFormat) -> CallerAudio
     )
 
 
-def agent_heard(event: AudioSent, leg: int, law: AudioFormat) -> AgentHeard:
+def agent_heard(event: AudioSent, leg: int) -> AgentHeard:
     """What left for the far end."""
-    return AgentHeard(at=event.at, leg=leg, format=law, audio=event.audio, position=event.position)
+    return AgentHeard(at=event.at, leg=leg, format=event.format, audio=event.audio, position=event.position)
 
 
 def media_message(event: MediaEvent, leg: int, now: float) -> Message | None:

@@ -1,0 +1,103 @@
+"""From audio as it is spoken to packets: the outgoing half of one stream. Rules of this file:
+
+- Audio comes in frames of 20 ms, one a slot; `at` is the slot's position. Packets hold ptime (10 to 60 ms) of it:
+  what is short of that waits, what is over makes two packets of one slot.
+- Timestamps are positions in the codec's clock, so what was skipped or not sent (DTX) is a gap in them, and never one
+  in the sequence numbers. The first packet after a gap bears the marker (RFC 3551 section 4.1).
+- Telephone events leave one a slot, whatever the ptime (RFC 4733 section 2.5.1.1).
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from callactors.audio.codec import POSITIONS, Codec
+from callactors.rtp.packet import HEADER, VERSION
+from callactors.rtp.playout import FRAME
+from callactors.rtp.telephone_event import EventPacket
+
+MARKER = 0x80
+
+
+class Sender:
+    """Makes the packets of one stream."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self.ssrc = random.getrandbits(32)
+        self.sent = self.octets = 0  # packets and bytes of payload, for reports
+        self._sequence, self._base = random.getrandbits(15), random.getrandbits(32)
+        self._marker = MARKER
+        self._held = b""
+        self._codec: Codec | None = None
+        self._payload_type, self._event_type = 0, -1
+        self._ticks = self._size = self._frame_size = 1
+
+    def agree(self, codec: Codec, payload_type: int, event_type: int | None, ptime: int) -> None:
+        """The formats from now on; another clock makes it another source (RFC 7160 section 4.1)."""
+        ticks = codec.clock_rate // POSITIONS
+        if self._codec is not None and ticks != self._ticks:
+            self.ssrc = self._random.getrandbits(32)
+        if self._codec is not codec:
+            self._held = b""
+        self._codec, self._payload_type = codec, payload_type
+        self._event_type = -1 if event_type is None else event_type
+        self._ticks = ticks
+        self._size, self._frame_size = ptime * 8 * codec.width, FRAME * codec.width
+
+    def renumber(self) -> None:
+        """Somebody else has our SSRC (RFC 3550 section 8.2)."""
+        self.ssrc = self._random.getrandbits(32)
+
+    def gap(self) -> None:
+        """Slots were skipped: what was held back is no longer worth sending."""
+        self._held, self._marker = b"", MARKER
+
+    def timestamp(self, at: int) -> int:
+        """The RTP timestamp of a position."""
+        return (self._base + at * self._ticks) & 0xFFFFFFFF
+
+    def audio(self, frame: bytes, at: int) -> list[bytes]:
+        """The datagrams of a slot: none while a longer packet fills, or nothing need be sent."""
+        codec = self._codec
+        assert codec is not None  # agree() came first
+        size = self._size
+        if size == self._frame_size:
+            payload = codec.encode(frame)
+            return [self._packet(self._payload_type, at, payload)] if payload else self._quiet()
+        return self._repacked(codec, frame, at)
+
+    def _repacked(self, codec: Codec, frame: bytes, at: int) -> list[bytes]:
+        audio, begin = self._held + frame, at - len(self._held) // codec.width
+        made: list[bytes] = []
+        size = self._size
+        while len(audio) >= size:
+            payload = codec.encode(audio[:size])
+            made += [self._packet(self._payload_type, begin, payload)] if payload else self._quiet()
+            audio, begin = audio[size:], begin + size // codec.width
+        self._held = audio
+        return made
+
+    def event(self, slot: EventPacket, at: int) -> list[bytes]:
+        """The datagrams of a slot that says a digit, what was still held back of the speech before it too."""
+        made: list[bytes] = []
+        codec = self._codec
+        if self._held and codec is not None:
+            made = [self._packet(self._payload_type, at - len(self._held) // codec.width, codec.encode(self._held))]
+            self._held = b""
+        self._marker = MARKER if slot.marker else 0
+        payload = slot.payload if self._ticks == 1 else slot.scaled(self._ticks)
+        return [*made, self._packet(self._event_type, at - slot.offset, payload)]
+
+    def _quiet(self) -> list[bytes]:
+        self._marker = MARKER
+        return []
+
+    def _packet(self, payload_type: int, at: int, payload: bytes) -> bytes:
+        sequence = self._sequence
+        self._sequence = (sequence + 1) & 0xFFFF
+        self.sent += 1
+        self.octets += len(payload)
+        second, self._marker = payload_type | self._marker, 0
+        stamp = (self._base + at * self._ticks) & 0xFFFFFFFF
+        return HEADER.pack(VERSION, second, sequence, stamp, self.ssrc) + payload
