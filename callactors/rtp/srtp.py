@@ -78,7 +78,7 @@ class Srtp:
     def __init__(self, security: Security) -> None:
         self.security = security
         self._send = _session(security.send, Policy.SSRC_ANY_OUTBOUND)
-        self._hear = _Ear(security.receive)
+        self._ear = _Ear(security.receive)
         self._others: list[_Ear] = []
         self._guesses = GUESSES
 
@@ -89,24 +89,26 @@ class Srtp:
         2^15: peers do not agree on the rollovers of an old SSRC under a new key.
         """
         if security.receive != self.security.receive:
-            self._hear_by(security.receive)
+            self._listen_for(security.receive)
         renewed = security.send != self.security.send
         if renewed:
             self._send = _session(security.send, Policy.SSRC_ANY_OUTBOUND)
         self.security = security
         return renewed
 
-    def _hear_by(self, keys: Keys) -> None:
-        former = [self._hear, *self._others]
+    def _listen_for(self, keys: Keys) -> None:
+        former = [self._ear, *self._others]
         known = next((ear for ear in former if ear.keys == keys), None)
-        self._hear = _Ear(keys) if known is None else known
-        turned = [_turned(keys, ssrc, at) for ssrc, at in former[0].heard.items() if at > 0xFFFF]
-        self._others = [*(turned[-1:] if known is None else ()), *(ear for ear in former if ear is not known)]
+        self._ear = _Ear(keys) if known is None else known
+        self._others = [ear for ear in former if ear.keys != keys]
+        ssrc, index = next(reversed(former[0].heard.items()), (b"", 0))
+        if known is None and index > 0xFFFF:
+            self._others.insert(0, _turned(self._ear, ssrc, index))
         self._guesses = GUESSES
 
     def expire(self) -> None:
-        """From now on only the newest keys are understood."""
-        if self._others and self._hear.heard:
+        """A while after `agree`: whoever was heard by the new key is understood by no older one."""
+        if self._others and self._ear.heard:
             self._others.clear()
 
     def protect(self, rtp: bytes) -> bytes:
@@ -120,54 +122,57 @@ class Srtp:
     def unprotect(self, data: bytes) -> bytes:
         """The RTP packet in a datagram. Raises MalformedPacket."""
         try:
-            return self._hear.unprotect(data)
+            return self._ear.unprotect(data)
         except MalformedPacket:
-            other = self._other(data)
-            if other is None:
+            rtp = self._otherwise(data)
+            if rtp is None:
                 raise
-            return other
+            return rtp
 
     def unprotect_rtcp(self, data: bytes) -> bytes:
         """The RTCP compound in a datagram. Raises MalformedPacket."""
         for ear in self._others:
-            try:
-                return ear.unprotect_rtcp(data)
-            except MalformedPacket:
-                continue
-        return self._hear.unprotect_rtcp(data)
+            if ear.keys != self._ear.keys:
+                try:
+                    return ear.unprotect_rtcp(data)
+                except MalformedPacket:
+                    continue
+        return self._ear.unprotect_rtcp(data)
 
-    def _other(self, data: bytes) -> bytes | None:
-        """By the keys before, or by these keys with the rollovers counted differently."""
+    def _otherwise(self, data: bytes) -> bytes | None:
+        """By the keys before; or, until these have been heard, by these with the rollovers counted differently."""
         for ear in (*self._others, *self._guessed(data)):
+            ours = ear.keys == self._ear.keys
+            if ours and self._ear.heard:
+                continue
             try:
                 rtp = ear.unprotect(data)
             except MalformedPacket:
                 continue
-            if ear.keys == self._hear.keys:
-                self._others = [other for other in self._others if other.keys != ear.keys]
-                self._hear = ear
+            if ours:
+                self._ear = ear
             return rtp
         return None
 
     def _guessed(self, data: bytes) -> tuple[_Ear, ...]:
         """Who began near 65535 may have passed it before we could hear: then the first we hear is just behind."""
-        if self._hear.heard or len(data) <= SHORTEST_RTP or data[2] >= 0x10 or not self._guesses:
+        if self._ear.heard or len(data) <= SHORTEST_RTP or data[2] >= 0x10 or not self._guesses:
             return ()
         self._guesses -= 1
-        return (_turned(self._hear.keys, data[8:12], 0x10000),)
+        return (_turned(self._ear, data[8:12], 0x10000),)
 
 
 class _Ear:
     """Hears by one key. `heard` is the highest index (RFC 3711 section 3.3.1) of each SSRC."""
 
-    __slots__ = ("_left", "_mki", "_session", "_suite", "heard", "keys")
+    __slots__ = ("_left", "_mki", "_suite", "heard", "keys", "rtcp", "rtp")
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, rtcp: Session | None = None) -> None:
         self.keys = keys
         self.heard: dict[bytes, int] = {}
-        self._suite = SUITES[keys.suite]
-        self._session = _session(keys, Policy.SSRC_ANY_INBOUND)
-        self._mki = keys.mki
+        self.rtp = _session(keys, Policy.SSRC_ANY_INBOUND)
+        self.rtcp = rtcp or _session(keys, Policy.SSRC_ANY_INBOUND)
+        self._suite, self._mki = SUITES[keys.suite], keys.mki
         self._left = -1 if keys.lifetime is None else keys.lifetime
 
     def unprotect(self, data: bytes) -> bytes:
@@ -180,7 +185,7 @@ class _Ear:
         if not self._left:
             raise MalformedPacket("SRTP past the lifetime of its key")
         try:
-            rtp = self._session.unprotect(self._without_mki(data, self._suite.tag) if self._mki else data)
+            rtp = self.rtp.unprotect(self._without_mki(data, self._suite.tag) if self._mki else data)
         except (Error, ValueError) as error:
             raise MalformedPacket(f"SRTP: {error}") from None
         self._left -= 1
@@ -195,7 +200,7 @@ class _Ear:
         if len(data) < SHORTEST_RTCP + 4 + self._suite.rtcp_tag:
             raise MalformedPacket(f"{len(data)} bytes are no SRTCP")
         try:
-            return self._session.unprotect_rtcp(self._without_mki(data, self._suite.rtcp_tag) if self._mki else data)
+            return self.rtcp.unprotect_rtcp(self._without_mki(data, self._suite.rtcp_tag) if self._mki else data)
         except (Error, ValueError) as error:
             raise MalformedPacket(f"SRTCP: {error}") from None
 
@@ -212,10 +217,11 @@ def _session(keys: Keys, kind: int) -> Session:
     return Session(Policy(keys.key + keys.salt, ssrc_type=kind, srtp_profile=SUITES[keys.suite].profile))
 
 
-def _turned(keys: Keys, ssrc: bytes, index: int) -> _Ear:
-    """An ear that has heard this source pass 65535 as often as `index` says, by packets that were never sent."""
-    ear, mouth = _Ear(attrs.evolve(keys, mki=b"")), _session(keys, Policy.SSRC_ANY_OUTBOUND)
+def _turned(ear: _Ear, ssrc: bytes, index: int) -> _Ear:
+    """An ear for the same key that takes this source to be near `index`, by packets that were never on a wire."""
+    turned, mouth = _Ear(ear.keys, ear.rtcp), _session(ear.keys, Policy.SSRC_ANY_OUTBOUND)
     behind = max(0, index - _STEP // 2)  # so that what comes next is newer than these, and within reach
     for at in (*range(behind % _STEP, behind, _STEP), behind):
-        ear.unprotect(mouth.protect(b"\x80\0" + (at & 0xFFFF).to_bytes(2) + bytes(4) + ssrc))
-    return ear.forget(keys)
+        turned.rtp.unprotect(mouth.protect(b"\x80\0" + (at & 0xFFFF).to_bytes(2) + bytes(4) + ssrc))
+    turned.heard[ssrc] = behind
+    return turned
