@@ -104,7 +104,7 @@ async def test_the_callers_law_goes_through_untouched_where_the_model_takes_it()
         assert await bench.to_model.receive() is sent
 
 
-async def test_a_model_of_24_khz_gets_24_khz_and_positions_at_its_rate() -> None:
+async def test_a_model_of_24_khz_gets_24_khz_at_the_positions_of_the_leg() -> None:
     async with transcoding() as bench:
         speech = g711.encode(sine(1000, 600), AudioFormat.PCMU)
         for at in range(0, len(speech), 480):
@@ -112,7 +112,7 @@ async def test_a_model_of_24_khz_gets_24_khz_and_positions_at_its_rate() -> None
         await bench.settle()
         got = [bench.to_model.receive_nowait() for _ in range(10)]
     samples = np.frombuffer(b"".join(piece.audio for piece in got), dtype=np.int16)
-    assert [piece.position for piece in got[:3]] == [0, 1440, 2880]
+    assert [piece.position for piece in got[:3]] == [0, 480, 960]
     assert (got[0].lost_ms, got[0].first_rtp_at, got[0].format) == (20, 2.0, AudioFormat.PCM16)
     assert strength(samples[2400:12000], 1000, rate=24_000) > 0.99
 
