@@ -66,7 +66,10 @@ _MISSING: dict[str, Callable[[], str]] = {"opus": opus.missing, "g722": lambda: 
 
 
 def make_codec(name: str, fmtp: str = "") -> Codec:
-    """The codec an agreement names, with the parameters the far end gave (`a=fmtp`). Raises KeyError for none of ours."""
+    """The codec an agreement names, with the parameters the far end gave (`a=fmtp`).
+
+    Raises KeyError for none of ours, RuntimeError for one this machine cannot speak (see `missing`).
+    """
     return _MADE[name](fmtp)
 
 

@@ -1,7 +1,8 @@
 """From one AudioFormat to another, streaming, by the cheapest path.
 
-G.711 to the other law is a table; to 8 kHz linear a table; only 24 kHz costs a filter. One Converter per stream and
-direction: it keeps the filter's history and a sample that was split between two feeds.
+G.711 to the other law is a table; to 8 kHz linear a table; only another rate costs a filter, and one filter, whatever
+the two rates. One Converter per stream and direction: it keeps the filter's history and a sample that was split between
+two feeds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
 from callactors.audio.resample import Resampler
 
-_LINEAR = (AudioFormat.PCM16, AudioFormat.PCM16_8K)
+_LINEAR = (AudioFormat.PCM16, AudioFormat.PCM16_16K, AudioFormat.PCM16_8K)
 
 
 class Converter:
@@ -21,7 +22,7 @@ class Converter:
 
     def __init__(self, source: AudioFormat, target: AudioFormat) -> None:
         self.source, self.target = source, target
-        self._resampler = _resampler(source, target)
+        self._resampler = None if source.rate == target.rate else Resampler(source.rate, target.rate)
         self._rest = b""
 
     def feed(self, audio: bytes) -> bytes:
@@ -42,12 +43,6 @@ class Converter:
         whole = len(audio) & ~1
         self._rest = audio[whole:]
         return np.frombuffer(audio[:whole], dtype="<i2").astype(np.int16, copy=False)
-
-
-def _resampler(source: AudioFormat, target: AudioFormat) -> Resampler | None:
-    if source.rate == target.rate:
-        return None
-    return Resampler("up" if target.rate > source.rate else "down")
 
 
 def _encode(samples: Samples, target: AudioFormat) -> bytes:

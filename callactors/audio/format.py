@@ -14,17 +14,18 @@ class AudioFormat(enum.StrEnum):
     PCMU = "pcmu"  # G.711 u-law, 8 kHz, one byte a sample
     PCMA = "pcma"  # G.711 A-law, 8 kHz, one byte a sample
     PCM16_8K = "pcm16_8k"  # s16le, 8 kHz
+    PCM16_16K = "pcm16_16k"  # s16le, 16 kHz
     PCM16 = "pcm16"  # s16le, 24 kHz
 
     @property
     def rate(self) -> int:
         """Samples per second."""
-        return 24_000 if self is AudioFormat.PCM16 else 8_000
+        return {AudioFormat.PCM16: 24_000, AudioFormat.PCM16_16K: 16_000}.get(self, 8_000)
 
     @property
     def width(self) -> int:
         """Bytes per sample."""
-        return 2 if self in (AudioFormat.PCM16, AudioFormat.PCM16_8K) else 1
+        return 1 if self in (AudioFormat.PCMU, AudioFormat.PCMA) else 2
 
     @property
     def bytes_per_ms(self) -> int:

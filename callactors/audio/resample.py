@@ -1,74 +1,75 @@
-"""8 kHz to 24 kHz and back, streaming: a 72 tap polyphase FIR (cut-off 3750 Hz, Kaiser 7), history kept between feeds.
+"""From one of 8, 16 and 24 kHz to another, streaming: one polyphase FIR of 4 ms (Kaiser 7), history between feeds.
 
-Measured against a library of higher order: 1.5 ms of delay instead of 21 ms held back, 72-83 dB over 300-3400 Hz,
-images and aliases at -72 dB. Block matrix product in float32; clipped before int16.
+Its cut-off is 0.96 of the lower rate's band: 3840 Hz between 8 and 24 kHz, where it has 96 taps. Measured there against
+a library of higher order: 2 ms of delay instead of 21 ms held back; from 300 to 3400 Hz over 70 dB of signal to noise,
+and the level within 0.1 dB (72 taps take 1 dB off 3400 Hz each way); images and aliases past 4600 Hz at -74 dB.
+Block matrix product in float32; clipped before int16.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import lru_cache
+from math import gcd
 
 import numpy as np
 import numpy.typing as npt
 
 from callactors.audio.g711 import Samples
 
-TAPS = 72
-RATIO = 3
-CUT_OFF = 3750 / 24_000  # of the high rate
+LENGTH = 0.004  # seconds the filter is long
+DELAY = LENGTH / 2  # seconds, each way
+PASSED = 0.96  # of the lower rate's band
 BETA = 7.0
-DELAY = (TAPS - 1) / 2 / 24_000  # seconds, each way
+BLOCK = 16  # cycles made by one row of the matrix product
 
 Floats = npt.NDArray[np.float32]
 
 
-def _prototype() -> Floats:
-    n = np.arange(TAPS) - (TAPS - 1) / 2
-    taps = np.sinc(2 * CUT_OFF * n) * np.kaiser(TAPS, BETA)
+@lru_cache(maxsize=8)
+def _block_matrix(source: int, target: int) -> Floats:
+    """Columns: the outputs of one block; rows: the inputs they are made of, the kept history first.
+
+    At the rate that both divide, sample k of the input lies at k * up and sample m of the output at m * down.
+    """
+    common = gcd(source, target)
+    up, down = target // common, source // common
+    taps = _prototype(source * up, min(source, target))
+    kept = (len(taps) - down) // up
+    inputs = np.arange(-kept, BLOCK * down)[:, np.newaxis]
+    outputs = np.arange(BLOCK * up)[np.newaxis, :]
+    at = outputs * down + (down - 1) - inputs * up
+    within = (at >= 0) & (at < len(taps))
+    return np.asarray(np.where(within, taps[np.where(within, at, 0)] * up, 0), dtype=np.float32)
+
+
+def _prototype(rate: int, lower: int) -> Floats:
+    """The low-pass at `rate`, for the band of the `lower` of two rates."""
+    count = round(rate * LENGTH)
+    n = np.arange(count) - (count - 1) / 2
+    taps = np.sinc(2 * (lower / 2 * PASSED / rate) * n) * np.kaiser(count, BETA)
     return np.asarray(taps / taps.sum(), dtype=np.float32)
 
 
-_TAPS = _prototype()
-BLOCK = 16  # low-rate samples made or taken by one row of the matrix product
-
-
-def _block_matrix(direction: str) -> Floats:
-    """Columns: the outputs of one block; rows: the inputs they are made of, the kept history first."""
-    if direction == "up":
-        width = TAPS // RATIO
-        matrix = np.zeros((width - 1 + BLOCK, BLOCK * RATIO), np.float32)
-        phases = (_TAPS * RATIO).reshape(width, RATIO)[::-1]
-        for sample in range(BLOCK):
-            matrix[sample : sample + width, sample * RATIO : (sample + 1) * RATIO] = phases
-        return matrix
-    matrix = np.zeros((TAPS - RATIO + BLOCK * RATIO, BLOCK), np.float32)
-    for sample in range(BLOCK):
-        matrix[sample * RATIO : sample * RATIO + TAPS, sample] = _TAPS[::-1]
-    return matrix
-
-
-_MATRIX = {"up": _block_matrix("up"), "down": _block_matrix("down")}
-
-
 class Resampler:
-    """One direction of one stream: `Resampler("up")` makes 24 kHz of 8 kHz, `"down"` the reverse.
+    """One direction of one stream: `Resampler(8000, 24000)` makes 3 samples of each.
 
-    Up: 3 samples out for each in. Down: one for each 3 in; a rest of 1 or 2 waits for the next feed.
+    What is no whole cycle (of 3 for 1, or 3 for 2) waits for the next feed.
     """
 
-    def __init__(self, direction: Literal["up", "down"]) -> None:
-        self.direction = direction
+    def __init__(self, source: int, target: int) -> None:
+        common = gcd(source, target)
+        self._step, self._made = source // common, target // common
+        self._matrix = _block_matrix(source, target)
         self.reset()
 
     def reset(self) -> None:
         """Forget the history, as at the start of a stream."""
-        self._kept = TAPS // RATIO - 1 if self.direction == "up" else TAPS - RATIO
-        self._matrix = _MATRIX[self.direction]
+        self._kept = len(self._matrix) - BLOCK * self._step
         self._history: Floats = np.zeros(self._kept, dtype=np.float32)
 
     def feed(self, samples: Samples) -> Samples:
         """The next samples; returns what they make, at once."""
-        step, made = (1, RATIO) if self.direction == "up" else (RATIO, 1)
+        step, made = self._step, self._made
         held = len(self._history) + len(samples)
         count = max(0, held - self._kept) // step
         rows, width = -(-count // BLOCK), len(self._matrix)
