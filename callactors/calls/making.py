@@ -24,7 +24,7 @@ from callactors.net.media_plane import MediaPlane
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause, sip_code
 from callactors.scenario import models_of, recording_mode
-from callactors.stores.ledger import Ledger
+from callactors.stores.ledger_writer import LedgerWriter
 
 
 class Refused(Exception):
@@ -42,7 +42,7 @@ class Making:
     config: Config
     endpoint: SipEndpoint
     plane: MediaPlane
-    ledger: Ledger
+    ledger: LedgerWriter
     playbooks: Mapping[str, Playbook]
     lines: Mapping[str, ModelLine]
     cached: Cached

@@ -29,14 +29,14 @@ from callactors.routing.cause import Cause
 from callactors.routing.rules import Order, Refusal, Rules, wrong_caller
 from callactors.routing.way import Wanted
 from callactors.stores.ids import uuid7
-from callactors.stores.ledger import Ledger
+from callactors.stores.ledger_writer import LedgerWriter
 
 
 @attrs.frozen
 class Book:
     """Where orders are written down, those that come to nothing too."""
 
-    ledger: Ledger
+    ledger: LedgerWriter
     tell: Callable[..., None]
 
     def now(self) -> int:

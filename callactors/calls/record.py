@@ -16,7 +16,6 @@ from callactors.routing.way import Tried, Way
 from callactors.rtp.quality import Quality
 from callactors.sip.dialog import DialogFacts
 from callactors.sip.uri import SipUri
-from callactors.stores.ledger import Ledger
 from callactors.stores.ledger_rows import (
     AttemptRow,
     CallAnsweredAt,
@@ -33,6 +32,7 @@ from callactors.stores.ledger_rows import (
     TransferRow,
     TurnRow,
 )
+from callactors.stores.ledger_writer import LedgerWriter
 
 
 @attrs.define(eq=False)
@@ -40,7 +40,7 @@ class CallRecord:
     """The writing end of one call's rows. `at` is trio.current_time() throughout."""
 
     call: str
-    ledger: Ledger
+    ledger: LedgerWriter
     _turns: int = attrs.field(default=0, init=False)
     _transfers: int = attrs.field(default=0, init=False)
     _open: set[int] = attrs.field(factory=set, init=False)  # attempts that have not ended

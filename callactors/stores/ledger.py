@@ -24,6 +24,7 @@ import trio
 
 from callactors.errors import LedgerBroken
 from callactors.net.offload import in_thread
+from callactors.routing.cause import Cause
 from callactors.stores import ledger_orphans, ledger_schema
 from callactors.stores.ledger_folding import Folding
 from callactors.stores.ledger_lock import NodeLock, hold
@@ -37,6 +38,7 @@ LEASE = 10_000  # ms
 RENEWAL = 3.0  # s
 RETRY = 0.5  # s after a commit that failed
 SHUTDOWN = 5.0  # s for the last commit
+BOUND = 20_000  # rows that may wait
 
 _REMEDIES = {
     "full": "free some disk space",
@@ -63,14 +65,26 @@ _ROW_ERRORS = (
 
 @attrs.frozen
 class LedgerStatistics:
-    """Rows waiting, written, refused by SQLite, turned away by a full queue; commits; what is wrong now."""
+    """Rows waiting, written, refused by SQLite, turned away by a full queue; commits, and seconds they took in all."""
 
     waiting: int
     written: int
     commits: int
     refused: int
     overflowed: int
-    broken: str | None
+    broken: str | None  # what is wrong now
+    commit_seconds: float = 0.0
+
+
+@attrs.frozen
+class Origin:
+    """Whose a row is: a process's node and boot."""
+
+    node: str
+    boot: str
+
+
+Told = Callable[[str | None], None]
 
 
 @attrs.define(eq=False)
@@ -80,8 +94,13 @@ class _Entry:
     row: Row | None
     done: trio.Event | None = None
     problem: str | None = None
+    origin: Origin | None = None  # None is this process
+    told: Told | None = None
 
     def settle(self, problem: str | None) -> None:
+        if self.told is not None:
+            told, self.told = self.told, None
+            told(problem)
         if self.done is not None and not self.done.is_set():
             self.problem = problem
             self.done.set()
@@ -94,8 +113,9 @@ class Ledger:
     path: Path
     node: str
     boot: str = attrs.field(factory=lambda: secrets.token_hex(8))
-    bound: int = 20_000
+    bound: int = BOUND
     broken: str | None = attrs.field(default=None, init=False)  # why the last commit failed; /readyz says so
+    seen: Callable[[Row], None] = attrs.field(default=lambda row: None, init=False)  # told of each row before the disk
     _offset: float | None = attrs.field(default=None, init=False)
     _pending: deque[_Entry] = attrs.field(factory=deque, init=False)
     _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -106,6 +126,7 @@ class Ledger:
     _closed: bool = attrs.field(default=False, init=False)
     _written: int = attrs.field(default=0, init=False)
     _commits: int = attrs.field(default=0, init=False)
+    _committing: float = attrs.field(default=0.0, init=False)  # seconds
     _refused: int = attrs.field(default=0, init=False)
     _overflowed: int = attrs.field(default=0, init=False)
 
@@ -138,13 +159,15 @@ class Ledger:
 
     def statistics(self) -> LedgerStatistics:
         return LedgerStatistics(
-            len(self._pending), self._written, self._commits, self._refused, self._overflowed, self.broken
-        )
+            len(self._pending), self._written, self._commits, self._refused, self._overflowed, self.broken,
+            self._committing,
+        )  # fmt: skip
 
     # -- writing -------------------------------------------------------------------------------------------------
 
     def queue(self, row: Row) -> None:
         """Have this row written within 20 ms. Never blocks. Raises LedgerBroken when the queue is full or closed."""
+        self.seen(row)
         if isinstance(row, CallRefused) and not self._folding.admits(row, row.at):
             self._wake.set()
             return
@@ -152,6 +175,7 @@ class Ledger:
 
     async def durable(self, row: Row) -> None:
         """Queue this row and return once it is on disk. Raises LedgerBroken when it is not."""
+        self.seen(row)
         await self._settled(_Entry(row, trio.Event()))
 
     async def flush(self) -> None:
@@ -159,6 +183,17 @@ class Ledger:
         for event in self._folding.due(0, everything=True):
             self._append(_Entry(event))
         await self._settled(_Entry(None, trio.Event()))
+
+    def accept(self, row: Row | None, origin: Origin, told: Told) -> None:
+        """A row of another process, None for its flush; `told(problem)` follows. Raises LedgerBroken like `queue`."""
+        if isinstance(row, CallRefused) and not self._folding.admits(row, row.at):
+            self._wake.set()
+            told(None)
+            return
+        if row is None:
+            for event in self._folding.due(0, everything=True):
+                self._append(_Entry(event))
+        self._append(_Entry(row, origin=origin, told=told))
 
     async def _settled(self, entry: _Entry) -> None:
         self._append(entry)
@@ -184,9 +219,14 @@ class Ledger:
         """Open calls of dead processes, with what a BYE to each of their dialogs needs. Ask at start."""
         return await self._read(lambda db: ledger_orphans.find(db, self.node, self.boot, _epoch_ms()))
 
-    async def close_orphans(self, orphans: Sequence[Orphan]) -> int:
-        """Close those of them still orphans, cause killed; returns how many."""
-        return await self._read(lambda db: ledger_orphans.close(db, orphans, self.node, _epoch_ms()))
+    async def orphans_of(self, dead: Origin) -> list[Orphan]:
+        """Open calls of one process that has just died; all it has sent is accepted. Raises LedgerBroken."""
+        await self.flush()
+        return await self._read(lambda db: ledger_orphans.find_of(db, dead.node, dead.boot))
+
+    async def close_orphans(self, orphans: Sequence[Orphan], cause: Cause = Cause.KILLED) -> int:
+        """Close those of them still orphans; returns how many."""
+        return await self._read(lambda db: ledger_orphans.close(db, orphans, self.node, _epoch_ms(), cause))
 
     async def earlier_run(self, call: str, tool: str, arguments: str | bytes) -> tuple[str, str | None] | None:
         """(state, output) of this call's last run of a tool with these arguments: the model asked again."""
@@ -236,7 +276,7 @@ class Ledger:
         self._wake = trio.Event()
         if not batch:
             return True
-        rows = [entry.row for entry in batch]
+        rows, began = [(entry.row, entry.origin) for entry in batch], trio.current_time()
         try:
             problems = await in_thread(self._write, rows, limiter=self._limiter)
         except trio.Cancelled:
@@ -245,6 +285,7 @@ class Ledger:
         except (sqlite3.Error, OSError) as error:
             self._fail(batch, self._remedy(error))
             return False
+        self._committing += trio.current_time() - began
         self._succeed(batch, problems)
         return True
 
@@ -318,7 +359,7 @@ class Ledger:
             self._connection.close()
             self._connection = None
 
-    def _write(self, rows: Sequence[Row | None]) -> dict[int, str]:
+    def _write(self, rows: Sequence[tuple[Row | None, Origin | None]]) -> dict[int, str]:
         """One transaction; returns what was wrong with which rows. Whatever else goes wrong undoes all of it."""
         db = self._connection
         assert db is not None
@@ -326,9 +367,13 @@ class Ledger:
             raise FileNotFoundError("the file is gone")
         now = _epoch_ms()
         ours: Values = {"node": self.node, "boot": self.boot, "lease_until": now + LEASE}
+        problems: dict[int, str] = {}
         db.execute("BEGIN IMMEDIATE")
         try:
-            problems = {index: text for index, row in enumerate(rows) if (text := _write_row(db, row, ours, now))}
+            for index, (row, origin) in enumerate(rows):
+                theirs = ours if origin is None else ours | {"node": origin.node, "boot": origin.boot}
+                if problem := _write_row(db, row, theirs, now):
+                    problems[index] = problem
             db.execute("COMMIT")
         finally:
             if db.in_transaction:
