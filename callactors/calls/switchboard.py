@@ -26,15 +26,17 @@ from callactors.calls.offered import Vouched
 from callactors.calls.outbound import Outbound
 from callactors.calls.outside import Outside
 from callactors.calls.playbook import Playbook
+from callactors.calls.room import Load, Room
 from callactors.calls.voice import Cached
 from callactors.config import Config
 from callactors.errors import LedgerBroken
+from callactors.meters.pulse import Vitals
 from callactors.net.media_plane import MediaPlane
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause
 from callactors.routing.rules import Order
 from callactors.sip.events import Invited
-from callactors.stores.ledger import Ledger
+from callactors.stores.ledger_writer import LedgerWriter
 
 FAREWELL = 15.0  # seconds the last goodbyes may take
 
@@ -46,25 +48,28 @@ class Switchboard:
     config: Config
     endpoint: SipEndpoint
     plane: MediaPlane
-    ledger: Ledger
+    ledger: LedgerWriter
     playbooks: Mapping[str, Playbook]
     lines: Mapping[str, ModelLine]
     cached: Cached
     tell: Callable[..., None]
     dialer: Dialer
     location: str = ""  # PIDF-LO of this house, for calls for help
+    vitals: Callable[[], Vitals] = Vitals  # how the process does
     calls: dict[str, Call] = attrs.field(factory=dict, init=False)
     briefs: set[Brief] = attrs.field(factory=set, init=False)  # calls for help, and callers being turned away
     draining: bool = attrs.field(default=False, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _writes: trio.Nursery | None = attrs.field(default=None, init=False)
     _one_less: trio.Event = attrs.field(factory=trio.Event, init=False)
+    room: Room = attrs.field(init=False)
     purse: Purse = attrs.field(init=False)
     making: Making = attrs.field(init=False)
     _admission: Admission = attrs.field(init=False)
     _outbound: Outbound = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.room = Room.of(self.config.limits, self.config.listen.rtp)
         self.purse = Purse.of(self.config)
         self.making = Making(
             self.config,
@@ -134,12 +139,24 @@ class Switchboard:
 
     def full(self) -> str:
         """Why no further call is taken; empty when one would be."""
-        limit = self.config.limits.calls
         if self.draining or self._nursery is None:
             return "draining"
-        if limit is not None and len(self.calls) >= limit:
-            return f"limits.calls is {limit}"
-        return self.ledger.broken or ""
+        if self.ledger.broken:
+            return f"ledger: {self.ledger.broken}"
+        return self.room.full(self.load())
+
+    def load(self) -> Load:
+        """What the room goes by."""
+        now = self.vitals()
+        return Load(
+            calls=len(self.calls),
+            free_ports=self.plane.statistics().free_ports,
+            lag=now.lag,
+            cpu=now.cpu,
+            descriptors=now.descriptors,
+            descriptor_limit=now.descriptor_limit,
+            sample=now.sample,
+        )
 
     def _speaking(self, line: ModelLine) -> int:
         return sum(call.spoken and line in call.terms.models for call in self.calls.values())

@@ -40,6 +40,10 @@ class TrunkBoard:
         if changed:
             self._changed.set()
 
+    def facts(self) -> Board:
+        """All that is known now."""
+        return self._board
+
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write until cancelled; the page goes when the process does. A page nobody can write stops no call."""
         try:

@@ -32,6 +32,7 @@ from callactors.calls.models import ModelLine
 from callactors.calls.offered import Vouched, dialled_of
 from callactors.calls.playbook import Playbook
 from callactors.calls.prober import Prober
+from callactors.calls.readings import Readings
 from callactors.calls.registrar import Registrar
 from callactors.calls.signing import Signing
 from callactors.calls.switchboard import Switchboard
@@ -41,6 +42,8 @@ from callactors.commands.listening import open_wires
 from callactors.config import Config, neighbours
 from callactors.errors import MalformedMessage, Unusable
 from callactors.meters.log import call_event, log
+from callactors.meters.page import Meters
+from callactors.meters.pulse import Pulse
 from callactors.net.capture_file import CaptureFile
 from callactors.net.media_plane import MediaPlane
 from callactors.net.offload import in_thread
@@ -172,6 +175,9 @@ class _Calls:
             other=next((host for host in hosts if (":" in host) != (":" in hosts[0])), None),
         )
         self.vouching = Vouching(load_rules(config), self._wall, self._is_urgent, self._admit)
+        self.meters = Meters(trio.current_time)
+        self.pulse = Pulse(self._media_lag, self.meters.series.lag.observe)
+        self.gate = self._gate(dice)
         self.endpoint = self._listen(dice)
         resolver, signing = Resolver.of(config, dice), Signing.load(config, dice, self._wall)
         self.dialer = Dialer(config, resolver, dice, used=self.endpoint.calls, dress=signing.dress)
@@ -180,8 +186,20 @@ class _Calls:
         self.prober = Prober(self.dialer, self.endpoint, dice, self.board)
         self.switchboard = Switchboard(
             config, self.endpoint, self.plane, ledger, books, lines, phrases.cached, tell, self.dialer,
-            location_of(config),
+            location_of(config), self.pulse.vitals,
         )  # fmt: skip
+        self._meter()
+
+    def _meter(self) -> None:
+        """Everything that is counted is counted from here on."""
+        self.ledger.seen = self.meters.see
+        readings = Readings(self.switchboard, self.pulse, self.meters.tally, self.gate.counters, self.board.facts)
+        self.meters.watch(readings.read)
+
+    def _media_lag(self) -> float:
+        """Seconds; the media clock stands still while no stream is open."""
+        plane = self.plane.statistics()
+        return plane.lag if plane.open_streams else 0.0
 
     def _listen(self, dice: random.Random) -> SipEndpoint:
         config, wires = self.config, open_wires(self.config)
@@ -192,7 +210,7 @@ class _Calls:
             trunk_of=lambda source: neighbours.trunk_of(config, source, wires.names(source.flow)),
             admits=lambda source, trunk: neighbours.admits(config, trunk, source, wires.names(source.flow)),
             on_invite=self.vouching.invited,
-            gate=self._gate(dice),
+            gate=self.gate,
             random=dice,
             advertise=config.listen.advertise,
             policy_of=config.policy,
@@ -233,6 +251,7 @@ class _Calls:
         """Answer calls inside the `async with`; leaving it ends every call, and the services may follow."""
         await services.start(self.capture.run)
         await services.start(self.plane.run)
+        await services.start(self.pulse.run)
         async with trio.open_nursery() as calls:
             await calls.start(self.switchboard.run)
             await services.start(self.vouching.run)
@@ -262,7 +281,8 @@ class _Calls:
         where = self.config.listen.web
         if where is None:
             return None
-        port = await services.start(run_web, make_app(self._health, self._ready), where.host, where.port)
+        app = make_app(self._health, self._ready, self.meters.page)
+        port = await services.start(run_web, app, where.host, where.port)
         return Address(where.host, port)
 
     def _health(self) -> Health:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from callactors.config.section import Amount, Positive, Section
+from callactors.config.section import Amount, Positive, Section, Share
 from callactors.config.trunk_schema import Emergency, Hours, Outbound, TrunkSettings
 from callactors.config.values import Host, Name, Number, PortRange, Seconds, Secret, Uri
 from callactors.routing.number import Number as NumberEntry
@@ -126,9 +126,11 @@ class Timers(Section, frozen=True, kw_only=True):
 
 
 class Limits(Section, frozen=True, kw_only=True):
-    """None is no limit."""
+    """None is no limit. `lag_ms` and `cpu` have a default that protects calls that live; `off` takes it away."""
 
     calls: Positive | None = None
+    lag_ms: Positive | None = 40  # how late the loop may be: later, and frames are skipped for everybody
+    cpu: Share | None = 0.9  # of the one core that the loop has
     per_caller_minute: Positive | None = None
     usd_per_call: Amount | None = None
     usd_per_day: Amount | None = None

@@ -8,6 +8,7 @@ import msgspec
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,8 @@ import msgspec
 from litestar import Litestar, Response, get
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
+from callactors.meters.page import CONTENT_TYPE
+
 
 class Health(msgspec.Struct, frozen=True):
     """What /healthz and /readyz answer."""
@@ -18,8 +20,13 @@ class Health(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-def make_app(health: Callable[[], Health], ready: Callable[[], Health]) -> Litestar:
-    """`/healthz`: 200 while the loop runs. `/readyz`: 200 when a new call would be taken, else 503 with the reason."""
+def make_app(
+    health: Callable[[], Health], ready: Callable[[], Health], metrics: Callable[[], bytes] = bytes
+) -> Litestar:
+    """`/healthz`: 200 while the loop runs. `/readyz`: 200 when a new call would be taken, else 503 with the reason.
+
+    `/metrics`: the page of `metrics`, for Prometheus.
+    """
 
     @get("/healthz", sync_to_thread=False)
     def healthz() -> Health:
@@ -31,6 +38,10 @@ def make_app(health: Callable[[], Health], ready: Callable[[], Health]) -> Lites
         code = HTTP_200_OK if now.status == "ready" else HTTP_503_SERVICE_UNAVAILABLE
         return Response(now, status_code=code)
 
-    handlers: list[Any] = [healthz, readyz]  # Litestar types its handlers as Any
+    @get("/metrics", sync_to_thread=False, media_type=CONTENT_TYPE)
+    def page() -> bytes:
+        return metrics()
+
+    handlers: list[Any] = [healthz, readyz, page]  # Litestar types its handlers as Any
     # logging_config=None: Litestar would take the root logger and start a listener thread
     return Litestar(route_handlers=handlers, logging_config=None, openapi_config=None)
