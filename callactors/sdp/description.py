@@ -41,6 +41,10 @@ class Origin:
         return f"{self.username} {self.session_id} {self.version} IN {address_type(self.host)} {self.host}"
 
 
+def _without_keys(attributes: Attributes) -> str:
+    return repr(tuple((name, "..." if name == "crypto" else value) for name, value in attributes))
+
+
 @attrs.frozen
 class Media:
     """One m= block. `port` 0 is a refused stream; `host` is its own c=, None when the session's counts."""
@@ -50,7 +54,7 @@ class Media:
     protocol: str
     formats: tuple[str, ...]
     host: str | None = None
-    attributes: Attributes = ()
+    attributes: Attributes = attrs.field(default=(), repr=_without_keys)
 
     def attribute(self, name: str) -> str | None:
         """The first a= of this name: its value, "" for a flag, None when absent."""
@@ -64,7 +68,7 @@ class Description:
     origin: Origin
     media: tuple[Media, ...] = ()
     host: str | None = None
-    attributes: Attributes = ()
+    attributes: Attributes = attrs.field(default=(), repr=_without_keys)
     name: str = "-"
     time: str = "0 0"
 

@@ -1,7 +1,8 @@
 """Offer and answer (RFC 3264) for one G.711 stream with telephone events (RFC 4733). Rules of this file:
 
 - An answer has the offer's m= lines, same count, same order; what we do not take has port 0.
-- The first audio stream over RTP/AVP with a codec of ours is taken, and the offer's order of codecs is honoured.
+- The first audio stream with a codec of ours is taken, and the offer's order of codecs is honoured.
+- Which streams may be taken, and with which keys, is crypto.py's word: an encrypted one goes before one in clear.
 - Payload numbers are per direction: we receive by our description's, we send by theirs (section 5.1).
 - o= version grows by one when the description differs from `previous`, and only then (section 8).
 - Whether we may send to an address is the media plane's list to decide; here only what can be no receiver is refused.
@@ -17,6 +18,7 @@ import attrs
 
 from callactors.errors import MalformedDescription, NoCommonFormat
 from callactors.rtp.srtp import Security
+from callactors.sdp.crypto import AVP, CLEAR, SAVP, Crypto, Protection, is_secure, settled
 from callactors.sdp.description import (
     Attributes,
     Description,
@@ -89,18 +91,21 @@ def answer(
     version: int,
     direction: Direction = "sendrecv",
     previous: Description | None = None,
+    protection: Protection = CLEAR,
 ) -> Agreement:
     """Our answer to `offer`, as the `local` of an Agreement. `previous` is our last description of this session.
 
     Raises NoCommonFormat (488) when no stream can be taken, MalformedDescription when a taken one makes no sense.
     """
-    taken = _first_usable(offer, codecs)
+    taken = _first_usable(offer, codecs, protection)
     theirs = offer.media[taken]
     formats = _formats(theirs)
     codec = next(name for name in formats.codecs if name in codecs)
     number = formats.codecs[codec]
     ours = _reply(_direction(offer, theirs), direction)
     line = _audio_line(local_port, {codec: number}, formats.telephone_event, ours)
+    crypto, security = protection.reply(theirs)
+    line = _secured(line, theirs.protocol, () if crypto is None else (crypto,))
     media = tuple(line if index == taken else _refused(media) for index, media in enumerate(offer.media))
     local = Description(Origin(session_id, version, local_host), media, local_host, time=offer.time)
     return Agreement(
@@ -114,6 +119,7 @@ def answer(
         direction=ours,
         ptime=_ptime(theirs),
         remote_telephone_event=formats.telephone_event,
+        security=security,
     )
 
 
@@ -127,14 +133,16 @@ def make_offer(
     direction: Direction = "sendrecv",
     previous: Description | None = None,
     events: bool = True,
+    crypto: Sequence[Crypto] = (),
 ) -> Description:
     """An offer of one audio stream; with `previous` it keeps that session's m= lines (section 8).
 
-    Without `events` there is no telephone-event in it: digits are tones then.
+    Without `events` there is no telephone-event in it: digits are tones then. With `crypto` lines it is encrypted.
     """
     numbers: dict[Codec, int] = {name: NUMBER_OF[name] for name in NUMBER_OF if name in codecs}
     ordered: dict[Codec, int] = {name: numbers[name] for name in sorted(numbers, key=list(codecs).index)}
     line = _audio_line(local_port, ordered, TELEPHONE_EVENT if events else None, direction)
+    line = _secured(line, SAVP if crypto else AVP, crypto)
     media: tuple[Media, ...] = (line,)
     if previous is not None and previous.media:
         live = next((index for index, old in enumerate(previous.media) if old.port), 0)
@@ -142,15 +150,19 @@ def make_offer(
     return revised(previous, Description(Origin(session_id, version, local_host), media, local_host))
 
 
-def accept_answer(offer: Description, answer: Description) -> Agreement:
-    """What an answer to our offer settles. Raises MalformedDescription or NoCommonFormat (then: ACK and BYE)."""
+def accept_answer(offer: Description, answer: Description, *, clear_too: bool = False) -> Agreement:
+    """What an answer to our offer settles. Raises MalformedDescription or NoCommonFormat (then: ACK and BYE).
+
+    `clear_too`: who answers RTP/SAVP with RTP/AVP is taken at their word.
+    """
     if len(answer.media) != len(offer.media):
         raise MalformedDescription(f"{len(answer.media)} streams answer {len(offer.media)}")
     taken = next((index for index, media in enumerate(offer.media) if media.port), None)
     if taken is None or not answer.media[taken].port:
         raise NoCommonFormat("the answer refuses our stream")
     mine, theirs = offer.media[taken], answer.media[taken]
-    if (theirs.kind, theirs.protocol) != (mine.kind, mine.protocol):
+    same = theirs.protocol == mine.protocol or (clear_too and is_secure(mine) and theirs.protocol == AVP)
+    if theirs.kind != mine.kind or not same:
         raise MalformedDescription(f"{theirs.kind} {theirs.protocol} answers {mine.kind} {mine.protocol}"[:120])
     ours, agreed = _formats(mine), _formats(theirs)
     codec = next((name for name in agreed.codecs if name in ours.codecs), None)
@@ -167,6 +179,7 @@ def accept_answer(offer: Description, answer: Description) -> Agreement:
         direction=_reply(_direction(answer, theirs), _stated(mine.attributes) or "sendrecv"),
         ptime=_ptime(theirs),
         remote_telephone_event=agreed.telephone_event,
+        security=settled(mine, theirs),
     )
 
 
@@ -181,12 +194,22 @@ def revised(previous: Description | None, now: Description) -> Description:
     return attrs.evolve(now, origin=attrs.evolve(previous.origin, version=version, host=now.origin.host))
 
 
-def _first_usable(offer: Description, codecs: Sequence[str]) -> int:
-    for index, media in enumerate(offer.media):
-        if media.kind == "audio" and media.port and media.protocol.upper() == "RTP/AVP":
-            common = [name for name in _formats(media).codecs if name in codecs]
-            if common:
-                return index
+def live_stream(description: Description | None) -> Media | None:
+    """The stream of a description of ours that is not refused; None where there is none."""
+    return None if description is None else next((media for media in description.media if media.port), None)
+
+
+def _secured(line: Media, protocol: str, crypto: Sequence[Crypto]) -> Media:
+    attributes = (*(one.attribute() for one in crypto), *line.attributes)
+    return attrs.evolve(line, protocol=protocol, attributes=attributes)
+
+
+def _first_usable(offer: Description, codecs: Sequence[str], protection: Protection) -> int:
+    audio = [index for index, media in enumerate(offer.media) if media.kind == "audio" and media.port]
+    for position in protection.usable([offer.media[index] for index in audio]):
+        media = offer.media[audio[position]]
+        if any(name in codecs for name in _formats(media).codecs):
+            return audio[position]
     raise NoCommonFormat("no audio stream with a codec of ours")
 
 
