@@ -27,6 +27,7 @@ from callactors.actors.messages import (
 )
 from callactors.actors.parts.exchange import Exchange
 from callactors.actors.parts.info_digits import RELAY, info_bodies, info_digit
+from callactors.actors.parts.keypad import Keypad
 from callactors.actors.parts.leg_audio import agent_heard, caller_audio, media_message
 from callactors.actors.parts.negotiation import REFUSED, Negotiation, wants_ipv6
 from callactors.actors.parts.placing import Placing
@@ -39,7 +40,7 @@ from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause, q850, sip_code
 from callactors.routing.trunk import Target, Trunk
 from callactors.routing.way import Tried, Way
-from callactors.rtp.events import AudioArrived, AudioSent, MediaEvent
+from callactors.rtp.events import AudioArrived, AudioSent, DigitArrived, MediaEvent
 from callactors.rtp.playout import Heard
 from callactors.rtp.quality import Quality
 from callactors.sdp.offer import Agreement
@@ -70,6 +71,7 @@ class SipLeg:
     status: int | None = None
     listen_early: bool = False  # whether what is heard before the answer goes to `audio`, not only to the tape
     placing: Placing | None = None  # of a leg we placed
+    keypad: Keypad = attrs.field(factory=Keypad, init=False)
     stream: MediaStream = attrs.field(init=False)
     exchange: Exchange = attrs.field(init=False)
     _inbox: Mailbox[sip.Event | MediaEvent] = attrs.field(factory=lambda: Mailbox(INBOX), init=False)
@@ -185,10 +187,15 @@ class SipLeg:
                 self._hear(caller_audio(event, self.number))
             case AudioSent():
                 self.tape.offer(agent_heard(event, self.number))
+            case DigitArrived() if not self.keypad.pressed(event.digit, "event", event.at):
+                pass  # told already: it came by another way too
             case _:
                 self._inbox.offer(event)
 
     def _hear(self, batch: CallerAudio) -> None:
+        batch, tones = self.keypad.hear(batch, tones=self.exchange.tones)
+        for digit in tones:
+            self._inbox.offer(DigitArrived(at=batch.at, digit=digit))
         self.tape.offer(batch)
         if not self.exchange.holding and (self.exchange.up or self.listen_early):
             self.audio.offer(batch)
@@ -216,7 +223,7 @@ class SipLeg:
     def _told(self, event: sip.Event | MediaEvent) -> list[Message]:
         match event:
             case MediaEvent():
-                message = media_message(event, self.number, trio.current_time())
+                message = media_message(event, self.number, trio.current_time(), private=self.keypad.private)
             case sip.Reoffered():
                 return self._reoffered(event)
             case _:
@@ -357,8 +364,10 @@ class SipLeg:
 
     def _informed(self, event: sip.InfoReceived) -> Message | None:
         self.endpoint.respond(self.session, event.request_id, 200)
-        digit = info_digit(event.content_type, event.body)
-        return DigitPressed(at=trio.current_time(), leg=self.number, digit=digit) if digit else None
+        digit, now = info_digit(event.content_type, event.body), trio.current_time()
+        if digit is None or not self.keypad.pressed(digit, "info", now):
+            return None
+        return DigitPressed(at=now, leg=self.number, digit=digit, sensitive=self.keypad.private)
 
     # -- transfers -----------------------------------------------------------------------------------------------
 

@@ -136,14 +136,14 @@ class ToolExecutor:
     async def _outcome(self, request: ToolRequested, tool: Tool, arguments: dict[str, Any]) -> ToolRun:
         try:
             result = await self._call(tool, arguments)
-            output, outcomes = output_of(result), outcomes_of(tool, result)
+            output, outcomes = self.context.vault.scrub(output_of(result)), outcomes_of(tool, result)
         except ToolFailed as error:
-            return ToolRun(request, "failed", str(error))
+            return ToolRun(request, "failed", self.context.vault.scrub(str(error)))
         except (
             Exception,
             SystemExit,
         ) as error:  # whatever a user's tool raises is an answer to the model, never the call's end
-            log().warning("tool.raised", tool=tool.name, error=repr(error)[:200])
+            log().warning("tool.raised", tool=tool.name, error=self.context.vault.scrub(repr(error))[:200])
             return ToolRun(request, "failed", f"{tool.name} could not be done: {type(error).__name__}.")
         for outcome in outcomes:
             self.record_outcome(outcome, tool.name)

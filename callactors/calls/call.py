@@ -22,6 +22,7 @@ from callactors.actors.recorder import Recorder
 from callactors.actors.sip_leg import SipLeg
 from callactors.actors.tool_executor import ToolExecutor, ToolRun
 from callactors.actors.transcoder import Transcoder
+from callactors.calls.collecting import Collecting
 from callactors.calls.conductor import Conductor
 from callactors.calls.consult import Consulting
 from callactors.calls.contain import contain
@@ -37,6 +38,7 @@ from callactors.calls.voice import Voice
 from callactors.errors import LedgerBroken
 from callactors.meters.log import log
 from callactors.routing.cause import Cause, q850
+from callactors.tools.vault import Vault
 
 
 @attrs.define(eq=False)
@@ -59,6 +61,7 @@ class Call:
     nursery: trio.Nursery | None = attrs.field(default=None, init=False)  # while it lives
     scopes: dict[int, trio.Nursery] = attrs.field(factory=dict, init=False)  # of the legs that run, by their number
     running: dict[int, SipLeg] = attrs.field(factory=dict, init=False)
+    vault: Vault = attrs.field(factory=Vault, init=False)
     transcoder: Transcoder = attrs.field(init=False)
     consulting: Consulting = attrs.field(init=False)
     conversing: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)  # of the agent, not of the call
@@ -83,9 +86,20 @@ class Call:
             tell=self.terms.tell,
             spawn=self.spawn,
             meter=self.terms.meter,
+            collecting=self._collecting(),
             redial=self._redial,
             placed=self.dialling is not None,
             specialist=self.playbook.specialist(self.playbook.scenario.start, self.caller, self.language),
+        )
+
+    def _collecting(self) -> Collecting:
+        return Collecting(
+            line=self.line,
+            vault=self.vault,
+            record=self.record,
+            tape=lambda order: None,
+            hush=lambda: self.conductor.hush(),
+            remind=lambda: self.conductor.say(self.conductor.phrases.keys_only),
         )
 
     @property
@@ -124,6 +138,7 @@ class Call:
             self.nursery = None
             self._hang_up()
             self.conductor.over()
+            self.vault.forget()
         return self._ended()
 
     def _ended(self) -> CallEnded:
@@ -182,7 +197,7 @@ class Call:
             mailbox=self.boxes.tools,
             desk=self.boxes.desk,
             tools=self.playbook.runnable,
-            context=self.playbook.make_desk(self.caller),
+            context=attrs.evolve(self.playbook.make_desk(self.caller), vault=self.vault),
             writes=self.terms.writes,
             record=self._tool_ran,
             record_outcome=self.record.outcome,

@@ -41,6 +41,7 @@ from callactors.actors.messages import (
     TransferTried,
     TurnEnded,
 )
+from callactors.calls.collecting import Collecting, Wanted, wanted_of
 from callactors.calls.line import Line
 from callactors.calls.money import Meter
 from callactors.calls.patience import Patience
@@ -48,9 +49,11 @@ from callactors.calls.playbook import Playbook, Specialist
 from callactors.calls.record import CallRecord
 from callactors.calls.transfers import Transfers
 from callactors.calls.voice import Voice
+from callactors.errors import BadArguments
 from callactors.routing.cause import Cause
 from callactors.scenario.schema import Phrases
-from callactors.tools.generated import END, HAND_OVER, TRANSFER
+from callactors.tools.arguments import validate
+from callactors.tools.generated import COLLECT, END, HAND_OVER, TRANSFER
 
 LAST_WORDS = 12.0  # seconds the agent may take to finish speaking before we hang up
 Spawn = Callable[..., None]
@@ -75,6 +78,7 @@ class Conductor:
     spawn: Spawn
     specialist: Specialist
     meter: Meter
+    collecting: Collecting
     redial: Callable[[], bool] = lambda: False  # reach the callee once more; False when that may not be
     placed: bool = False  # by us
     session: int = 0
@@ -237,6 +241,7 @@ class Conductor:
             self.to_session.offer(message)
 
     def _turn_ended(self, turn: TurnEnded) -> None:
+        turn = self.collecting.withheld(turn)
         self.turns.append(turn)
         self.record.turn(turn)
         self.tell("turn", heard=turn.heard, said=turn.said, cut_ms=turn.cut_ms, **turn.stages)
@@ -292,7 +297,7 @@ class Conductor:
         self.tell("tool", tool=request.tool)
         if request.tool not in self.specialist.tools:
             self._finish_own(request, f"there is no tool {request.tool!r}; {self._offered()}", failed=True)
-        elif request.tool in (HAND_OVER, TRANSFER, END):
+        elif request.tool in (HAND_OVER, TRANSFER, END, COLLECT):
             self._own_tool(request)
         else:
             self.patience.busy()
@@ -312,6 +317,8 @@ class Conductor:
             self._hand_over(request, str(arguments.get("to", "")))
         elif request.tool == TRANSFER:
             self._transfer(str(arguments.get("target", "")), request)
+        elif request.tool == COLLECT:
+            self._collect(request)
         else:
             self._finish_own(request, "ok", failed=False, tell_model=False)
             self.wind_down(Cause.AGENT_HUNG_UP)
@@ -330,6 +337,23 @@ class Conductor:
         )
         self._to_model(swap)
         self._finish_own(request, f"{name} carries on.", failed=False)
+
+    def _collect(self, request: ToolRequested) -> None:
+        """Have the caller type something in private; the model waits for its token meanwhile."""
+        try:
+            wanted = wanted_of(validate(self.specialist.tools[COLLECT], request.arguments))
+        except BadArguments as error:
+            return self._finish_own(request, str(error), failed=True)
+        if self.collecting.busy:
+            return self._finish_own(request, "the caller is typing something already", failed=True)
+        self.patience.busy()
+        self.spawn(self._collected, request, wanted)
+
+    async def _collected(self, request: ToolRequested, wanted: Wanted) -> None:
+        told = await self.collecting.ask(wanted)
+        self.patience.agent_ended(trio.current_time())
+        self._finish_own(request, msgspec.json.encode(told).decode(), failed=not told["ok"])
+        await self.collecting.settle()
 
     def _transfer(self, target: str, request: ToolRequested | None) -> None:
         if not self.transfers.begin(target, request) and request is not None:
@@ -356,16 +380,18 @@ class Conductor:
     # -- people --------------------------------------------------------------------------------------------------
 
     def _digit(self, message: DigitPressed) -> None:
+        if self.collecting.takes(message):
+            return
         self.patience.caller_began(message.at)
-        self.record.event("digit", digit="*" if message.sensitive else message.digit)
+        self.record.event("digit", digit=message.digit)
         if message.digit == self.playbook.scenario.handoff.on_digit and self.playbook.targets:
-            self._hush()
+            self.hush()
             self.to_human("digit")
         else:
             self._to_model(message)
 
-    def _hush(self) -> None:
-        """Whoever asks for a person by key need not hear the agent out; what announces the transfer they do."""
+    def hush(self) -> None:
+        """Whoever presses a key that we wait for need not hear the agent out; what announces a transfer they do."""
         if not self.transfers.under_way:
             for utterance in self.voice.hush():
                 self._release(utterance, 0)
@@ -402,8 +428,8 @@ class Conductor:
         return self.ended(Cause.RTP_SILENCE, "us")
 
     def patience_ended(self) -> None:
-        """Nobody has spoken for as long as the scenario allows; a caller being put through or on hold need not."""
-        if self.transfers.under_way or self._held:
+        """Nobody has spoken for as long as the scenario allows; who is put through, on hold or typing need not."""
+        if self.transfers.under_way or self._held or self.collecting.busy:
             return self.patience.busy()
         step = self.patience.expire()
         if step == "ask":

@@ -31,6 +31,7 @@ class Line:
     events: Mailbox[Message]
     current: SipLeg | None = None
     protected: str | None = None  # an utterance that nothing cuts short: a disclosure that the law wants heard
+    _private: bool = attrs.field(default=False, init=False)
     legs: list[SipLeg] = attrs.field(factory=list, init=False)  # every one the call ever spoke on, for its record
 
     def __attrs_post_init__(self) -> None:
@@ -43,6 +44,7 @@ class Line:
         What the old one had still to play is dropped: ask its `heard` first where that matters.
         """
         old, self.current, self.protected = self.current, leg, None
+        leg.keypad.private = self._private
         leg.events = self.events
         if leg not in self.legs:
             self.legs.append(leg)
@@ -64,6 +66,21 @@ class Line:
     def number(self) -> int:
         """The current leg's number; NOBODY without one."""
         return self.current.number if self.current is not None else NOBODY
+
+    @property
+    def private(self) -> bool:
+        """Whether what the caller says and keys is kept from model and tape, whichever leg they are on."""
+        return self._private
+
+    @private.setter
+    def private(self, on: bool) -> None:
+        self._private = on
+        if self.current is not None:
+            self.current.keypad.private = on
+
+    def murmured(self) -> bool:
+        """Whether the caller has spoken in private since this was asked last."""
+        return self.current is not None and self.current.keypad.murmured()
 
     @property
     def status(self) -> int | None:

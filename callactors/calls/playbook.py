@@ -17,7 +17,7 @@ from callactors.routing.trunk import Target
 from callactors.scenario.persona import instructions
 from callactors.scenario.schema import Scenario
 from callactors.tools.desk import Desk
-from callactors.tools.generated import ANSWER, answer_question, generated, what_they_do, with_examples
+from callactors.tools.generated import ANSWER, NAMED, answer_question, generated, what_they_do, with_examples
 from callactors.tools.tool import Tool
 
 NUMBER = re.compile(r"\+?[0-9*#() .-]{1,40}")  # a From header may say anything, and a model obeys what it reads
@@ -58,7 +58,8 @@ class Playbook:
         """The named agent for this caller."""
         agent = self.scenario.agents[name]
         examples = self.scenario.examples
-        own = {tool: with_examples(self.tools[tool], examples.get(tool, ())) for tool in agent.tools}
+        known = {**NAMED, **self.tools}
+        own = {tool: with_examples(known[tool], examples.get(tool, ())) for tool in agent.tools}
         made = generated(
             specialists={other: self._work(other) for other in agent.handover},
             targets=list(self.targets),

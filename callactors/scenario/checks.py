@@ -13,6 +13,7 @@ from callactors.errors import ConfigError
 from callactors.scenario.schema import Scenario, read_silence
 
 GENERATED = ("hand_over", "transfer_to_human", "answer_question", "end_call")  # every scenario has these unasked
+NAMED = ("collect_digits",)  # generated too, for the agents that name it
 MEEK_TO_BOLD: tuple[RecordingMode, ...] = ("off", "on_demand", "consent", "always")
 _DISCLOSES = {
     "en": r"automat|virtual|artificial|\bAI\b|robot|computer|digital assistant",
@@ -128,7 +129,7 @@ def _conversations(scenario: Scenario) -> Iterator[ConfigError]:
 def _tools(scenario: Scenario, tools: Collection[str]) -> Iterator[ConfigError]:
     for name, agent in scenario.agents.items():
         for index, tool in enumerate(agent.tools):
-            if tool not in tools:
+            if tool not in (*tools, *NAMED):
                 yield _no_such(scenario, f"agents.{name}.tools[{index}]", "tool", tool, tools)
 
 

@@ -30,6 +30,7 @@ class Phrases(Section, frozen=True, kw_only=True):
     briefing: Text = "Hello. A caller would like to speak with you. I am connecting you now."  # to the person
     back: Text = "I am sorry, nobody could take your call just now. You are back with me."
     still_there: Text = "Are you still there?"
+    keys_only: Text = "Please type it with the keys of your telephone. I cannot take it by voice."  # digits in private
     goodbye: Text = "Thank you for calling. Goodbye."
     cut_off: Text = "I am sorry, we were cut off. I am back with you."  # a call we placed had to be dialled again
     model_lost: Text = "I am sorry, I have a technical problem and cannot go on."

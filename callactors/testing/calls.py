@@ -52,6 +52,7 @@ PITCHES = {  # Hz: what the caller hears, by name; multiples of 50, so that 20 m
     "busy": 1200,
     "emergency": 1350,
     "cut_off": 1400,
+    "keys_only": 1450,
     "briefing": 1300,
     "agent": 1500,
     "agent again": 1650,

@@ -137,3 +137,6 @@ def _object(**properties: dict[str, Any]) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
+
+
+NAMED = {COLLECT: collect_digits()}  # for the agents that name them

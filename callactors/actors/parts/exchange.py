@@ -57,6 +57,11 @@ class Exchange:
         agreement = self.agreement
         return agreement is not None and agreement.direction in ("recvonly", "inactive")
 
+    @property
+    def tones(self) -> bool:
+        """Whether the far end's digits may come as tones: its trunk says so, or no telephone event was agreed on."""
+        return self.trunk.dtmf == "inband" or (self.agreement is not None and self.agreement.telephone_event is None)
+
     def live(self, agreement: Agreement) -> None:
         """Media by this agreement; the same one again disturbs nothing."""
         if agreement != self.sdp.agreement or not self.stream.started:

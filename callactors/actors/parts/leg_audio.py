@@ -40,15 +40,15 @@ def agent_heard(event: AudioSent, leg: int) -> AgentHeard:
     return AgentHeard(at=event.at, leg=leg, format=event.format, audio=event.audio, position=event.position)
 
 
-def media_message(event: MediaEvent, leg: int, now: float) -> Message | None:
-    """Anything but audio; None for what nobody needs to know."""
+def media_message(event: MediaEvent, leg: int, now: float, *, private: bool = False) -> Message | None:
+    """Anything but audio; None for what nobody needs to know. What is keyed in `private` is sensitive."""
     match event:
         case UtteranceStarted():
             return AgentStarted(at=now, utterance=event.utterance, first_rtp_at=event.at)
         case UtteranceHeard():
             return AgentSpoke(at=now, utterance=event.utterance, ms=event.ms, first_rtp_at=event.first_rtp_at)
         case DigitArrived():
-            return DigitPressed(at=now, leg=leg, digit=event.digit)
+            return DigitPressed(at=now, leg=leg, digit=event.digit, sensitive=private)
         case WentSilent():
             return RtpWentSilent(at=now, leg=leg, since=event.since)
         case _:

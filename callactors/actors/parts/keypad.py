@@ -1,0 +1,65 @@
+"""A far end's keys on one leg, whatever way they come, and what is heard while they are pressed. Rules of this file:
+
+- A key pressed once is told once, though it comes by two ways (telephone event, INFO, tone): the second is its twin.
+- While `private` the caller's audio is silence to everybody behind the leg: what is typed has tones, and people say it
+  as they type. It keeps its length, so that nobody's clock stops.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+import msgspec
+
+from callactors.actors.messages import CallerAudio
+from callactors.actors.parts.inband_digits import InbandDigits
+from callactors.audio.levels import dbfs
+from callactors.audio.linear import linear
+
+DigitWay = Literal["event", "info", "tone"]
+
+TWIN = 1.0  # seconds between the two ways of one key
+LOUD = -38.0  # dBFS: somebody speaks
+SPOKEN = 5  # batches in a row
+
+
+@attrs.define(eq=False)
+class Keypad:
+    """One leg's keys. `private`: what is typed and said is nobody's business."""
+
+    private: bool = False
+    _told: list[tuple[str, DigitWay, float]] = attrs.field(factory=list, init=False, repr=False)
+    _tones: InbandDigits | None = attrs.field(default=None, init=False)
+    _loud: int = attrs.field(default=0, init=False)
+
+    def pressed(self, digit: str, way: DigitWay, now: float) -> bool:
+        """A key came by this way; whether it is a key of its own."""
+        self._told = [told for told in self._told if now - told[2] <= TWIN]
+        twin = next((told for told in self._told if told[0] == digit and told[1] != way), None)
+        if twin is not None:
+            self._told.remove(twin)
+            return False
+        self._told.append((digit, way, now))
+        return True
+
+    def hear(self, batch: CallerAudio, *, tones: bool) -> tuple[CallerAudio, list[str]]:
+        """The batch as those behind the leg may have it, and the keys in it: where they come as `tones`."""
+        digits: list[str] = []
+        if tones and self._tones is None:
+            self._tones = InbandDigits()
+        if self._tones is not None:
+            batch, heard = self._tones.hear(batch)
+            digits = [digit for digit in heard if self.pressed(digit, "tone", batch.at)]
+        if not self.private:
+            self._loud = 0
+            return batch, digits
+        self._loud = self._loud + 1 if dbfs(linear(batch.audio, batch.format)) > LOUD else 0
+        return msgspec.structs.replace(batch, audio=batch.format.silence * len(batch.audio)), digits
+
+    def murmured(self) -> bool:
+        """Whether somebody has spoken in private since this was asked last."""
+        spoke = self._loud >= SPOKEN
+        if spoke:
+            self._loud = 0
+        return spoke
