@@ -117,7 +117,7 @@ class SipLeg:
             listen_early=listen_early, placing=Placing(way),
         )  # fmt: skip
         leg._open(int(trio.current_time() * 1000), ":" in way.hop.host)
-        leg.exchange.sdp.plain = way.plainer
+        leg.exchange.sdp.plain, leg.exchange.sdp.clear = way.plainer, way.clear
         return leg
 
     def _open(self, name: int, ipv6: bool) -> None:

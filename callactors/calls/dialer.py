@@ -185,11 +185,16 @@ class _Attempt:
         return self.wanted.purpose == "emergency"
 
     async def _try_both(self, choice: Choice, way: Way) -> tuple[PlacedLeg | None, Tried]:
-        """The way, and once more with a plainer offer where that may help."""
+        """The way, and again with a plainer offer where that may help; first without SRTP, if that is only preferred."""
         leg, tried = await self._try(choice, way)
-        if verdict(tried, bridged=self._bridged) == "plainer":
-            leg, tried = await self._try(choice, msgspec.structs.replace(way, plainer=True))
+        if not way.clear and self.dialer.config.trunks[way.trunk].srtp == "prefer" and self._wants_plainer(tried):
+            leg, tried = await self._try(choice, msgspec.structs.replace(way, clear=True))
+        if self._wants_plainer(tried):
+            leg, tried = await self._try(choice, msgspec.structs.replace(tried.way, plainer=True))
         return leg, tried
+
+    def _wants_plainer(self, tried: Tried) -> bool:
+        return verdict(tried, bridged=self._bridged) == "plainer"
 
     async def _try(self, choice: Choice, way: Way) -> tuple[PlacedLeg | None, Tried]:
         """One INVITE, where the trunk has room for it; its breaker hears how it went."""

@@ -37,7 +37,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """One try: which trunk, which of its addresses, what the INVITE says. `plainer`: offer G.711 alone, after a 488."""
+    """One try: which trunk, which of its addresses, what the INVITE says.
+
+    After a 488: `clear` offers no SRTP where the trunk only prefers it, `plainer` G.711 alone and nothing else.
+    """
 
     trunk: str
     hop: Hop
@@ -46,6 +49,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     location: Location | None = None
     credentials: Account | None = None
+    clear: bool = False
     plainer: bool = False
     rate: float | None = None  # USD a minute
 

@@ -25,6 +25,7 @@ Policy = Literal["off", "prefer", "require"]
 Token = Callable[[int], bytes]  # that many bytes nobody can guess
 
 AVP, SAVP = "RTP/AVP", "RTP/SAVP"
+OFFERED = ("AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_32")  # best first
 SHORTEST_LIFE = 2**20  # packets: six hours of 20 ms; whoever changes keys more often is asked for another line
 LONGEST_LIFE = 2**48  # RFC 3711 section 9.2
 LONGEST_MKI = 128
@@ -71,7 +72,7 @@ def lines(media: Media) -> tuple[Crypto, ...]:
     return tuple(found.values())
 
 
-def fresh(token: Token, suites: Sequence[str] = tuple(SUITES)) -> tuple[Crypto, ...]:
+def fresh(token: Token, suites: Sequence[str] = OFFERED) -> tuple[Crypto, ...]:
     """Lines for an offer, each with a key of its own."""
     return tuple(Crypto(tag, _new_keys(SUITES[name], token)) for tag, name in enumerate(suites, 1))
 
@@ -97,11 +98,24 @@ def is_secure(media: Media) -> bool:
 
 @attrs.frozen
 class Protection:
-    """What is asked of a stream: the trunk's policy, the keys it has, where new ones come from."""
+    """What is asked of a stream: the trunk's policy, where new keys come from, the keys it has."""
 
-    policy: Policy = "off"
+    policy: Policy
+    token: Token
     current: Security | None = None
-    token: Token = bytes
+
+    def offer(self, said: Media | None, *, late: bool = False, renewed: bool = False) -> tuple[str, tuple[Crypto, ...]]:
+        """Protocol and a=crypto of our next offer, `said` being our stream in the description before.
+
+        `late`: in a response, where nobody could refuse it and be asked again. `renewed`: with a new key.
+        """
+        if self.policy == "off":
+            return AVP, ()
+        if said is None or not (is_secure(said) or lines(said)):
+            return AVP if late and self.policy == "prefer" else SAVP, fresh(self.token)
+        if renewed and self.current is not None:
+            return said.protocol, fresh(self.token, (self.current.send.suite,))
+        return said.protocol, lines(said)
 
     def usable(self, streams: Sequence[Media]) -> list[int]:
         """Which streams the policy lets us take, encrypted ones first. Raises NoCommonFormat, saying why none."""
@@ -139,7 +153,7 @@ class Protection:
         return Crypto(first.tag, keys), Security(send=keys, receive=first.keys)
 
 
-CLEAR = Protection()
+CLEAR = Protection("off", bytes)
 
 
 def _new_keys(suite: Suite, token: Token) -> Keys:

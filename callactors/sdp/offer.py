@@ -1,7 +1,8 @@
-"""Offer and answer (RFC 3264) for one G.711 stream with telephone events (RFC 4733). Rules of this file:
+"""Offer and answer (RFC 3264) for one stream of speech with telephone events (RFC 4733). Rules of this file:
 
 - An answer has the offer's m= lines, same count, same order; what we do not take has port 0.
-- The first audio stream with a codec of ours is taken, and the offer's order of codecs is honoured.
+- The first audio stream with a codec of ours is taken. Of its codecs the offer's first that we allow is spoken (section
+  6.1 asks for that), or, where the trunk wants it so, the first of ours that is offered.
 - Which streams may be taken, and with which keys, is crypto.py's word: an encrypted one goes before one in clear.
 - Payload numbers are per direction: we receive by our description's, we send by theirs (section 5.1).
 - o= version grows by one when the description differs from `previous`, and only then (section 8).
@@ -18,7 +19,7 @@ import attrs
 
 from callactors.errors import MalformedDescription, NoCommonFormat
 from callactors.rtp.srtp import Security
-from callactors.sdp.crypto import AVP, CLEAR, SAVP, Crypto, Protection, is_secure, settled
+from callactors.sdp.crypto import AVP, CLEAR, Crypto, Protection, is_secure, settled
 from callactors.sdp.description import (
     Attributes,
     Description,
@@ -27,14 +28,12 @@ from callactors.sdp.description import (
     decimal,
     numeric_host,
 )
+from callactors.sdp.formats import Codec, Formats, packet_time, shown, to_offer
 from callactors.sip.address import Address
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
-Codec = Literal["pcmu", "pcma"]
 
 DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
-NUMBER_OF: dict[Codec, int] = {"pcmu": 0, "pcma": 8}  # RFC 3551 table 4
-TELEPHONE_EVENT = 101  # the number we offer; theirs may be any
 PTIME = 20  # ms, what we ask for and send unless asked otherwise
 LOWEST_PORT = 1_024  # nothing below receives RTP
 NOWHERE = frozenset({"0.0.0.0", "::"})  # hold in the old way (section 8.4)
@@ -60,6 +59,7 @@ class Agreement:
     ptime: int = PTIME
     remote_telephone_event: int | None = None
     parameters: str = ""  # what the far end's a=fmtp says of the codec
+    event_clock: int = 8_000  # what the durations of telephone events count in, a second
     security: Security | None = None  # SRTP: the keys of both directions; None is plain RTP
 
     @property
@@ -73,14 +73,6 @@ class Agreement:
         return self.direction in ("sendrecv", "recvonly")
 
 
-@attrs.frozen
-class _Formats:
-    """What the payload numbers of one m= line mean: codecs in the line's order, and its telephone event."""
-
-    codecs: dict[Codec, int]
-    telephone_event: int | None
-
-
 def answer(
     offer: Description,
     *,
@@ -92,18 +84,21 @@ def answer(
     direction: Direction = "sendrecv",
     previous: Description | None = None,
     protection: Protection = CLEAR,
+    ours_first: bool = False,
 ) -> Agreement:
     """Our answer to `offer`, as the `local` of an Agreement. `previous` is our last description of this session.
+
+    With `ours_first` the order of `codecs` decides which of them is spoken, else the offer's.
 
     Raises NoCommonFormat (488) when no stream can be taken, MalformedDescription when a taken one makes no sense.
     """
     taken = _first_usable(offer, codecs, protection)
     theirs = offer.media[taken]
-    formats = _formats(theirs)
-    codec = next(name for name in formats.codecs if name in codecs)
-    number = formats.codecs[codec]
+    formats = Formats.read(theirs)
+    codec = _chosen(formats, codecs, ours_first)
+    number, event = formats.codecs[codec], formats.event(codec)
     ours = _reply(_direction(offer, theirs), direction)
-    line = _audio_line(local_port, {codec: number}, formats.telephone_event, ours)
+    line = _audio_line(local_port, formats.only(codec), ours)
     crypto, security = protection.reply(theirs)
     line = _secured(line, theirs.protocol, () if crypto is None else (crypto,))
     media = tuple(line if index == taken else _refused(media) for index, media in enumerate(offer.media))
@@ -113,12 +108,14 @@ def answer(
         codec=codec,
         payload_type=number,
         remote_payload_type=number,
-        telephone_event=formats.telephone_event,
+        telephone_event=event.number,
         remote=_remote(offer, theirs),
         remote_rtcp=_remote_rtcp(offer, theirs),
         direction=ours,
-        ptime=_ptime(theirs),
-        remote_telephone_event=formats.telephone_event,
+        ptime=_ptime(theirs, codec),
+        remote_telephone_event=event.number,
+        parameters=formats.fmtp[codec],
+        event_clock=event.clock,
         security=security,
     )
 
@@ -133,20 +130,19 @@ def make_offer(
     direction: Direction = "sendrecv",
     previous: Description | None = None,
     events: bool = True,
+    protocol: str = AVP,
     crypto: Sequence[Crypto] = (),
 ) -> Description:
     """An offer of one audio stream; with `previous` it keeps that session's m= lines (section 8).
 
-    Without `events` there is no telephone-event in it: digits are tones then. With `crypto` lines it is encrypted.
+    Without `events` there is no telephone-event in it: digits are tones then. What `protocol` and `crypto` say of
+    encryption comes from Protection.offer.
     """
-    numbers: dict[Codec, int] = {name: NUMBER_OF[name] for name in NUMBER_OF if name in codecs}
-    ordered: dict[Codec, int] = {name: numbers[name] for name in sorted(numbers, key=list(codecs).index)}
-    line = _audio_line(local_port, ordered, TELEPHONE_EVENT if events else None, direction)
-    line = _secured(line, SAVP if crypto else AVP, crypto)
-    media: tuple[Media, ...] = (line,)
-    if previous is not None and previous.media:
-        live = next((index for index, old in enumerate(previous.media) if old.port), 0)
-        media = tuple(line if index == live else _refused(old) for index, old in enumerate(previous.media))
+    before = () if previous is None else previous.media
+    live = next((index for index, old in enumerate(before) if old.port), 0)
+    formats = to_offer(codecs, events=events, previous=before[live] if before else None)
+    line = _secured(_audio_line(local_port, formats, direction), protocol, crypto)
+    media = tuple(line if index == live else _refused(old) for index, old in enumerate(before)) or (line,)
     return revised(previous, Description(Origin(session_id, version, local_host), media, local_host))
 
 
@@ -164,21 +160,24 @@ def accept_answer(offer: Description, answer: Description, *, clear_too: bool = 
     same = theirs.protocol == mine.protocol or (clear_too and is_secure(mine) and theirs.protocol == AVP)
     if theirs.kind != mine.kind or not same:
         raise MalformedDescription(f"{theirs.kind} {theirs.protocol} answers {mine.kind} {mine.protocol}"[:120])
-    ours, agreed = _formats(mine), _formats(theirs)
+    ours, agreed = Formats.read(mine), Formats.read(theirs)
     codec = next((name for name in agreed.codecs if name in ours.codecs), None)
     if codec is None:
-        raise NoCommonFormat("the answer has no codec of ours")
+        raise NoCommonFormat(f"the answer has no codec of ours: {shown(agreed.names())}")
+    event = agreed.shared(ours).event(codec)
     return Agreement(
         local=offer,
         codec=codec,
         payload_type=ours.codecs[codec],
         remote_payload_type=agreed.codecs[codec],
-        telephone_event=ours.telephone_event if agreed.telephone_event is not None else None,
+        telephone_event=None if event.number is None else ours.events[event.clock],
         remote=_remote(answer, theirs),
         remote_rtcp=_remote_rtcp(answer, theirs),
         direction=_reply(_direction(answer, theirs), _stated(mine.attributes) or "sendrecv"),
-        ptime=_ptime(theirs),
-        remote_telephone_event=agreed.telephone_event,
+        ptime=_ptime(theirs, codec),
+        remote_telephone_event=event.number,
+        parameters=agreed.fmtp[codec],
+        event_clock=event.clock,
         security=settled(mine, theirs),
     )
 
@@ -206,52 +205,23 @@ def _secured(line: Media, protocol: str, crypto: Sequence[Crypto]) -> Media:
 
 def _first_usable(offer: Description, codecs: Sequence[str], protection: Protection) -> int:
     audio = [index for index, media in enumerate(offer.media) if media.kind == "audio" and media.port]
+    names: list[str] = []
     for position in protection.usable([offer.media[index] for index in audio]):
-        media = offer.media[audio[position]]
-        if any(name in codecs for name in _formats(media).codecs):
+        formats = Formats.read(offer.media[audio[position]])
+        if any(name in codecs for name in formats.codecs):
             return audio[position]
-    raise NoCommonFormat("no audio stream with a codec of ours")
+        names += formats.names()
+    raise NoCommonFormat(f"no codec of ours is offered: {shown(names)}")
 
 
-def _formats(media: Media) -> _Formats:
-    names = {text: _static_name(text) for text in media.formats}
-    for name, value in media.attributes:
-        number, _, encoding = (value or "").partition(" ") if name == "rtpmap" else ("", "", "")
-        if number in names:
-            names[number] = encoding.strip(" ").upper()
-    codecs: dict[Codec, int] = {}
-    event: int | None = None
-    for text, encoding in names.items():
-        if not text.isascii() or not text.isdigit() or len(text) > 3 or not _is_payload_type(int(text)):
-            continue
-        if encoding in ("PCMU/8000", "PCMU/8000/1"):
-            codecs.setdefault("pcmu", int(text))
-        elif encoding in ("PCMA/8000", "PCMA/8000/1"):
-            codecs.setdefault("pcma", int(text))
-        elif encoding == "TELEPHONE-EVENT/8000" and event is None:
-            event = int(text)
-    return _Formats(codecs, event)
+def _chosen(formats: Formats, codecs: Sequence[str], ours_first: bool) -> Codec:
+    common = [name for name in formats.codecs if name in codecs]
+    return min(common, key=list(codecs).index) if ours_first else common[0]
 
 
-def _static_name(text: str) -> str:
-    return {"0": "PCMU/8000", "8": "PCMA/8000"}.get(text, "")
-
-
-def _is_payload_type(number: int) -> bool:
-    """0..127 without the numbers that read as RTCP (RFC 5761 section 4)."""
-    return 0 <= number <= 127 and not 64 <= number <= 95
-
-
-def _audio_line(port: int, codecs: dict[Codec, int], event: int | None, direction: Direction) -> Media:
-    formats = [str(number) for number in codecs.values()]
-    attributes: list[tuple[str, str | None]] = [
-        ("rtpmap", f"{number} {name.upper()}/8000") for name, number in codecs.items()
-    ]
-    if event is not None:
-        formats.append(str(event))
-        attributes += [("rtpmap", f"{event} telephone-event/8000"), ("fmtp", f"{event} 0-15")]
-    attributes += [("ptime", str(PTIME)), (direction, None)]
-    return Media("audio", port, "RTP/AVP", tuple(formats), attributes=tuple(attributes))
+def _audio_line(port: int, formats: Formats, direction: Direction) -> Media:
+    numbers, attributes = formats.lines()
+    return Media("audio", port, "RTP/AVP", numbers, attributes=(*attributes, ("ptime", str(PTIME)), (direction, None)))
 
 
 def _refused(media: Media) -> Media:
@@ -312,12 +282,10 @@ def _receiver(host: str, port: int) -> Address:
     return Address(host, port)
 
 
-def _ptime(media: Media) -> int:
-    """What they want in a packet: whole tens of milliseconds from 10 to 60, never over their maxptime; else 20."""
+def _ptime(media: Media, codec: Codec) -> int:
+    """What they want in a packet, as far as the codec has it: from 10 to 60 ms, never over their maxptime; else 20."""
     wanted = _milliseconds(media.attribute("ptime")) or PTIME
-    longest = _milliseconds(media.attribute("maxptime")) or 60
-    usable = min(wanted, longest, 60) // 10 * 10
-    return usable or 10
+    return packet_time(codec, wanted, _milliseconds(media.attribute("maxptime")) or 60)
 
 
 def _milliseconds(text: str | None) -> int:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 
 import attrs
@@ -15,8 +16,10 @@ import attrs
 from callactors.errors import MalformedDescription, NoCommonFormat
 from callactors.net.media_plane import MediaPlane
 from callactors.routing.trunk import Trunk
+from callactors.rtp.srtp import Security
+from callactors.sdp.crypto import Policy, Protection
 from callactors.sdp.description import Description, parse
-from callactors.sdp.offer import Agreement, Direction, accept_answer, answer, make_offer
+from callactors.sdp.offer import Agreement, Direction, accept_answer, answer, live_stream, make_offer
 from callactors.sip.address import Address
 
 PLAIN = ("pcmu", "pcma")  # the plainest offer there is
@@ -32,8 +35,10 @@ class Negotiation:
     plane: MediaPlane
     advertise: str | None
     plain: bool = False  # G.711 and nothing else in our offers
+    clear: bool = False  # no SRTP in them, where the trunk only prefers it
     agreement: Agreement | None = attrs.field(default=None, init=False)
     wanted: Direction = attrs.field(default="sendrecv", init=False)
+    rekeying: bool = attrs.field(default=False, init=False)  # our next offer has a new SRTP key
     _offered: deque[Description] = attrs.field(factory=deque, init=False)  # ours, without an answer yet
     _late: Description | None = attrs.field(default=None, init=False)
     _said: Description | None = attrs.field(default=None, init=False)  # our last description
@@ -58,14 +63,16 @@ class Negotiation:
 
     def offer_late(self) -> bytes:
         """An offer for our response to an INVITE without one."""
-        self._late = self._make(self._spoken)
+        self._late = self._make(self._spoken, late=True)
         return bytes(self._late)
 
     @property
     def _spoken(self) -> tuple[str, ...]:
         return self.trunk.codecs if self.agreement is None else (self.agreement.codec,)
 
-    def _make(self, codecs: tuple[str, ...]) -> Description:
+    def _make(self, codecs: tuple[str, ...], *, late: bool = False) -> Description:
+        protocol, crypto = self._protection.offer(live_stream(self._said), late=late, renewed=self.rekeying)
+        self.rekeying = False
         self._said = make_offer(
             local_host=self.host,
             local_port=self.media.port,
@@ -74,8 +81,22 @@ class Negotiation:
             direction=self.wanted,
             previous=self._said,
             events=not self.plain,
+            protocol=protocol,
+            crypto=crypto,
         )
         return self._said
+
+    @property
+    def _protection(self) -> Protection:
+        """What the trunk asks for. A stream in clear stays so in our offers where it may."""
+        policy: Policy = self.trunk.srtp
+        if policy == "prefer" and (self.clear if self.agreement is None else self._security is None):
+            policy = "off"
+        return Protection(policy, secrets.token_bytes, self._security)
+
+    @property
+    def _security(self) -> Security | None:
+        return None if self.agreement is None else self.agreement.security
 
     def _asked(self, offer: Description) -> Description:
         self._first = self._first or offer
@@ -86,19 +107,22 @@ class Negotiation:
         """What the answer to our offer settles. Raises MalformedDescription, NoCommonFormat: the old one holds then."""
         if not self._offered:
             raise MalformedDescription("an answer to no offer")
-        return self._possible(accept_answer(self._offered.popleft(), parse(body)))
+        return self._accepted(self._offered.popleft(), body)
 
     def answered_late(self, body: bytes) -> Agreement:
         """What the answer to our late offer settles. Raises MalformedDescription, NoCommonFormat."""
         offer, self._late = self._late, None
         if offer is None:
             raise MalformedDescription("an answer to no offer")
-        return self._possible(accept_answer(offer, parse(body)))
+        return self._accepted(offer, body)
 
     def again(self, body: bytes) -> Agreement:
         """Another answer to the first offer: of a later 18x, or of the 200 after early media."""
         assert self._first is not None  # we offered
-        return self._possible(accept_answer(self._first, parse(body)))
+        return self._accepted(self._first, body)
+
+    def _accepted(self, offer: Description, body: bytes) -> Agreement:
+        return self._possible(accept_answer(offer, parse(body), clear_too=self.trunk.srtp == "prefer"))
 
     def withdraw(self) -> None:
         """Our offer was refused: it was never made (RFC 3261 section 14.1)."""
@@ -117,6 +141,7 @@ class Negotiation:
                 version=1,
                 direction=self.wanted,
                 previous=self._said,
+                protection=Protection(self.trunk.srtp, secrets.token_bytes, self._security),
             )
         )
         self._said = agreement.local
