@@ -62,11 +62,19 @@ _CODEC_OF = {text.upper(): name for name, encoding in ENCODINGS.items() for text
 
 
 @attrs.frozen
+class Event:
+    """The payload number of telephone events (None: there are none) and their clock."""
+
+    number: int | None
+    clock: int
+
+
+@attrs.frozen
 class Formats:
     """What the payload numbers of one m= line mean.
 
     `codecs` are ours in the line's order, with their numbers; `fmtp` is what the line says of them; `events` are the
-    numbers of telephone events by clock; `others` are codecs that are none of ours, as written.
+    numbers of telephone events by clock; `others` are codecs that are none of ours.
     """
 
     codecs: dict[Codec, int] = attrs.field(factory=dict)
@@ -87,16 +95,30 @@ class Formats:
                     found.fmtp[codec] = parameters.get(str(number), "")
             elif event in ("8000", "48000"):
                 found.events.setdefault(int(event), number)
-            elif not event and _NAME.fullmatch(encoding):
+            elif not event and _NAME.fullmatch(encoding) and not encoding.startswith("CN/"):
                 others.append(encoding)
         return attrs.evolve(found, others=tuple(others))
 
-    def event(self, codec: Codec) -> tuple[int, int] | None:
-        """Number and clock of the telephone events to use beside a codec; any are better than none."""
+    def event(self, codec: Codec) -> Event:
+        """The telephone events to use beside a codec: on its clock, or, better than none, on any."""
         clock = ENCODINGS[codec].clock
-        if clock in self.events:
-            return self.events[clock], clock
-        return next(((number, other) for other, number in self.events.items()), None)
+        if clock not in self.events:
+            clock = next(iter(self.events), clock)
+        return Event(self.events.get(clock), clock)
+
+    def only(self, codec: Codec) -> Formats:
+        """One codec and its telephone events: what an answer has."""
+        event = self.event(codec)
+        events = {} if event.number is None else {event.clock: event.number}
+        return Formats({codec: self.codecs[codec]}, {}, events)
+
+    def shared(self, other: Formats) -> Formats:
+        """These, with only those telephone events that the other line has too."""
+        return attrs.evolve(self, events={clock: at for clock, at in self.events.items() if clock in other.events})
+
+    def names(self) -> list[str]:
+        """Every codec of the line, as written in SDP."""
+        return [*(ENCODINGS[name].rtpmap for name in self.codecs), *self.others]
 
     def lines(self) -> tuple[tuple[str, ...], Attributes]:
         """The numbers of an m= line that offers (or accepts) these, and the attributes that explain them."""
@@ -123,16 +145,17 @@ def to_offer(codecs: Iterable[str], *, events: bool, previous: Media | None) -> 
     return Formats(numbers, {}, marks)
 
 
-def ptime(codec: Codec, wanted: int, longest: int) -> int:
+def packet_time(codec: Codec, wanted: int, longest: int) -> int:
     """The packets to send somebody who wants `wanted` milliseconds in each, and takes no more than `longest`."""
     within = [one for one in ENCODINGS[codec].ptimes if one <= min(wanted, longest)]
     return within[-1] if within else ENCODINGS[codec].ptimes[0]
 
 
-def shown(others: Iterable[str]) -> str:
-    """Codecs of a refused offer, for a record."""
-    names = list(dict.fromkeys(others))
-    return ", ".join(names[:SHOWN]) + (" and others" if len(names) > SHOWN else "")
+def shown(names: Iterable[str]) -> str:
+    """Codecs that were offered in vain, for a record."""
+    unique = list(dict.fromkeys(names))
+    text = ", ".join(unique[:SHOWN]) + (" and others" if len(unique) > SHOWN else "")
+    return text or "no audio at all"
 
 
 def _ours(codecs: Iterable[str]) -> Iterator[Codec]:
