@@ -24,10 +24,6 @@ def check(config: Config) -> Iterator[NotAvailable]:
 def _trunks(config: Config) -> Iterator[NotAvailable]:
     for name, trunk in config.trunks.items():
         path = f"trunks.{name}"
-        if trunk.srtp != "off":
-            yield config.marks.not_available(f"{path}.srtp", trunk.srtp, "use off")
-        if trunk.dtmf == "inband":
-            yield config.marks.not_available(f"{path}.dtmf", trunk.dtmf, "use rfc4733 or info")
         for index, codec in enumerate(trunk.codecs):
             if codec not in CODECS:
                 yield config.marks.not_available(f"{path}.codecs[{index}]", codec, f"use {' or '.join(CODECS)}")

@@ -48,7 +48,7 @@ TWILIO = Profile(
         "General > Call Transfer (SIP REFER): enabled, with PSTN Transfer where people are called; else refer: false.",
         "Numbers: assign each number to the trunk; they arrive as +E.164.",
         "Firewall: SIP from `from`; RTP from 168.86.128.0/18, ports 10000-60000 of theirs.",
-        "General > Secure Trunking: off, while srtp is off.",
+        "General > Secure Trunking: on with srtp: require and a `to` by TLS; off while srtp is off.",
     ),
 )
 TELNYX = Profile(

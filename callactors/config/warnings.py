@@ -14,6 +14,7 @@ def warn(config: Config) -> Iterator[ConfigError]:
     yield from _emergency(config)
     yield from _bare(config)
     yield from _unheard(config)
+    yield from _readable_keys(config)
 
 
 def _emergency(config: Config) -> Iterator[ConfigError]:
@@ -56,6 +57,20 @@ def _unheard(config: Config) -> Iterator[ConfigError]:
             if transport not in heard:
                 problem = f"calls by {transport} tell {name} to answer by {transport}, and nothing listens there"
                 yield config.marks.error(f"trunks.{name}.to[{index}]", problem, f"add a {transport} line to listen.sip")
+
+
+def _readable_keys(config: Config) -> Iterator[ConfigError]:
+    """The keys of SRTP stand in the SIP messages (RFC 4568 section 7): whoever reads those can listen."""
+    tls_heard = any(listener.tls for listener in config.listen.sip)
+    for name, trunk in config.trunks.items():
+        if trunk.srtp == "off" or trunk.is_loopback:
+            continue
+        if any(_transport(uri) != "tls" for uri in trunk.to):
+            problem, remedy = f"calls by {name} show their SRTP keys in clear SIP", "write `to` with ;transport=tls"
+            yield config.marks.error(f"trunks.{name}.srtp", problem, remedy)
+        elif not tls_heard:
+            problem = f"calls from {name} can only come with their SRTP keys in clear SIP"
+            yield config.marks.error(f"trunks.{name}.srtp", problem, "add a tls line to listen.sip")
 
 
 def _transport(text: str) -> str:

@@ -99,8 +99,8 @@ def test_a_wrong_word_is_told_with_the_one_that_was_meant() -> None:
 
 
 def test_a_value_that_is_not_built_is_refused_in_the_contracts_words() -> None:
-    assert problems(with_trunk("srtp: prefer")) == [
-        'f.yaml:3: trunks.acme.srtp: "prefer" is not available in this version; use off'
+    assert problems(SMALL + "stores: {url: postgresql://h/d}") == [
+        "f.yaml:5: stores.url: is not available in this version; use sqlite:///PATH"
     ]
 
 

@@ -43,3 +43,20 @@ def test_calling_by_a_transport_nobody_listens_on_is_a_warning() -> None:
     assert told.endswith("tell acme to answer by tcp, and nothing listens there; add a tcp line to listen.sip")
     assert "by tls" in warnings("{from: [127.0.0.1], to: 'sips:h'}")[0]
     assert warnings("{from: [127.0.0.1], to: 'sip:h;transport=tcp'}", "listen: {sip: [{tcp: 127.0.0.1:5060}]}") == []
+
+
+TLS = "listen: {sip: [{udp: 10.0.0.9:5060}, {tls: 10.0.0.9:5061, cert: c.pem, key: k.pem}]}"
+
+
+def test_keys_of_srtp_in_clear_sip_are_a_warning_by_the_way_out_and_by_the_way_in() -> None:
+    (out,) = [told for told in warnings("{from: [10.0.0.1], to: sip:h, srtp: require}", TLS) if ".srtp" in told]
+    assert out == (
+        "f.yaml:3: trunks.acme.srtp: calls by acme show their SRTP keys in clear SIP; write `to` with ;transport=tls"
+    )
+    (inward,) = [told for told in warnings("{from: [10.0.0.1], srtp: prefer}") if ".srtp" in told]
+    assert "calls from acme can only come with their SRTP keys in clear SIP; add a tls line" in inward
+
+
+def test_srtp_with_keys_inside_tls_is_no_warning_nor_is_this_machine() -> None:
+    for trunk in ('{from: [10.0.0.1], to: "sip:h;transport=tls", srtp: require}', "{from: [127.0.0.1], srtp: prefer}"):
+        assert [told for told in warnings(trunk, TLS) if ".srtp" in told] == []
