@@ -4,7 +4,7 @@
   descriptors) is reckoned forward by the calls that began since.
 - What is measured has two thresholds, so that a door does not flap: closed at `limits.lag_ms` and `limits.cpu`,
   open again at REOPENS of them.
-- A refusal begins with the name of what is full; `WORDS` is all of them, for meters.
+- A refusal begins with the name of what is full: meters/tally.FULL has all of them.
 - Calls for help are not asked about here; a few port pairs are kept for them, and for the second legs of calls that
   live already.
 """
@@ -15,7 +15,6 @@ import attrs
 
 from callactors.config.schema import Limits
 
-WORDS = ("draining", "limits.calls", "listen.rtp", "descriptors", "limits.lag_ms", "limits.cpu", "ledger")
 PER_CALL = 4  # descriptors: RTP, RTCP, a model's socket, a recording
 RESERVE = 32  # descriptors that calls leave to the ledger, the web face and DNS
 LEAST, MOST = 0.001, 0.02  # share of a core that one call is believed to cost, whatever was measured
@@ -30,6 +29,7 @@ class Load:
     """What there is to go by. `sample` changes whenever `cpu` and `descriptors` were looked at anew."""
 
     calls: int
+    elsewhere: int = 0  # calls of the other processes of this house, which share limits.calls
     free_ports: int | None = None  # pairs; None: nobody counts
     lag: float = 0.0  # seconds
     cpu: float = 0.0  # share of one core
@@ -64,7 +64,7 @@ class Room:
         return self._counted(load) or self._descriptors(load) or self._lateness(load) or self._effort(load)
 
     def _counted(self, load: Load) -> str:
-        if self.calls is not None and load.calls >= self.calls:
+        if self.calls is not None and load.calls + load.elsewhere >= self.calls:
             return f"limits.calls is {self.calls}"
         if load.free_ports is not None and load.free_ports <= self.kept_ports:
             return f"listen.rtp has {load.free_ports} free port pairs, and {self.kept_ports} are kept"

@@ -56,6 +56,7 @@ class Sessions:
         boxes, conductor = self.boxes, self.conductor
         wiring = Wiring(self._number, boxes.to_model, mailbox, boxes.voice, boxes.desk)
         format_ = line.format_for(conductor.line.format)
+        self.record.event("model_session", model=line.name, session=self._number)
         session = line.session(wiring, format_, conductor.specialist, conductor.language, self._replay)
         conductor.session_opened(self._number, mailbox)
         self.terms.meter.model = line.name

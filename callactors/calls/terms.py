@@ -8,7 +8,8 @@ import attrs
 import trio
 
 from callactors.actors.mailbox import Mailbox
-from callactors.actors.messages import AgentHeard, CallerAudio, Message, ToolRequested
+from callactors.actors.messages import CallerAudio, Message, ToolRequested
+from callactors.actors.tape import Tape
 from callactors.calls.models import ModelLine
 from callactors.calls.money import Meter, Purse
 from callactors.calls.voice import Cached
@@ -40,4 +41,9 @@ class Mailboxes:
     voice: Mailbox[Message] = attrs.field(factory=lambda: Mailbox(512))
     tools: Mailbox[ToolRequested] = attrs.field(factory=lambda: Mailbox(64))
     handoff: Mailbox[Message] = attrs.field(factory=lambda: Mailbox(64))
-    tape: Mailbox[CallerAudio | AgentHeard] = attrs.field(factory=lambda: Mailbox(128))
+    tape: Tape = attrs.field(factory=Tape)
+
+    def dropped(self) -> dict[str, int]:
+        """How many messages each full mailbox has dropped; those that dropped none are not in it."""
+        boxes = {name: getattr(self, name) for name in attrs.fields_dict(type(self))}
+        return {name: box.dropped for name, box in boxes.items() if box.dropped}

@@ -17,7 +17,7 @@ _SETUP = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.0, 2.0, 5.0, 10.0, 30.0)
 _ANSWER = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 _LENGTH = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 _JITTER = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
-_MOS = (1.5, 2.0, 2.5, 3.0, 3.3, 3.6, 3.8, 4.0, 4.2, 4.3, 4.4)
+_MOS = (1.5, 2.0, 2.5, 3.0, 3.5, 3.8, 4.0, 4.2, 4.3)
 
 
 @attrs.frozen
@@ -88,7 +88,7 @@ class Series:
         self._counter("packets", "rtp_packets", "RTP packets of legs that have ended.", *by)
         self._counter("lost", "rtp_lost", "RTP packets that never came.", *by)
         self._counter("late", "rtp_late", "RTP packets that came too late to be heard.", *by)
-        self._histogram("jitter", "rtp_jitter_seconds", "Jitter of legs that have ended.", _JITTER, *by)
+        self._histogram("jitter", "rtp_jitter_seconds", "Jitter of legs that have ended.", _JITTER, "direction")
         self._histogram("mos", "mos", "E-model opinion score of legs that have ended.", _MOS, *by)
         self._counter("one_way", "one_way_audio", "Calls in which one side was not heard.")
         self._counter("events", "events", "Noteworthy events of calls.", "kind")

@@ -31,6 +31,7 @@ from callactors.stores.ledger_rows import (
     TurnRow,
 )
 
+# what a refusal for want of room begins with (calls/room.py, calls/switchboard.py)
 FULL = ("draining", "limits.calls", "listen.rtp", "descriptors", "limits.lag_ms", "limits.cpu", "ledger")
 KINDS = (
     "crashed", "leg_crashed", "handed_over", "handoff", "held", "resumed", "model_lost", "model_stumbled",
@@ -170,7 +171,7 @@ class Tally:
         self._series.lost.labels(*by).inc(max(0, row.lost))
         self._series.late.labels(*by).inc(max(0, row.late))
         if row.packets:
-            self._series.jitter.labels(*by).observe(row.jitter_ms / 1000)
+            self._series.jitter.labels(row.direction).observe(row.jitter_ms / 1000)
             if row.mos is not None:
                 self._series.mos.labels(*by).observe(row.mos)
 
