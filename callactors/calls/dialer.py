@@ -92,7 +92,7 @@ class Dialer:
         """`used` is how many calls go on at a trunk; `dress` finishes a Way just before its INVITE (a signature)."""
         trunks = config.trunks.items()
         self.finder = WayFinder(config, resolver, random)
-        self.limits = Limits({name: Cap(trunk.channels, trunk.cps) for name, trunk in trunks}, used)
+        self.limits = Limits(caps(config), used)
         self.breakers = Breakers({name: _patience(trunk.probe) for name, trunk in trunks if trunk.probe}, random)
         self.config, self.resolver, self.dress = config, resolver, dress
 
@@ -260,6 +260,11 @@ class _Attempt:
     def _lost(self, leg: PlacedLeg | None, tried: Tried) -> None:
         self.tried.append(tried)
         self.ended(leg, tried)
+
+
+def caps(config: Config) -> dict[str, Cap]:
+    """What every trunk takes."""
+    return {name: Cap(trunk.channels, trunk.cps) for name, trunk in config.trunks.items()}
 
 
 def _patience(probe: Probe) -> Patience:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -27,13 +27,14 @@ class Purse:
     per_call: float | None = None
     per_day: float | None = None
     prices: Mapping[str, Prices] = attrs.field(factory=dict)
+    elsewhere: Callable[[int], float] = lambda now: 0.0  # what other processes of this house have spent that day
     _day: int = attrs.field(default=0, init=False)
     _spent: float = attrs.field(default=0.0, init=False)
 
     @classmethod
-    def of(cls, config: Config) -> Purse:
+    def of(cls, config: Config, elsewhere: Callable[[int], float] = lambda now: 0.0) -> Purse:
         prices = {name: model.prices for name, model in config.models.items() if isinstance(model, RealtimeModel)}
-        return cls(config.limits.usd_per_call, config.limits.usd_per_day, prices)
+        return cls(config.limits.usd_per_call, config.limits.usd_per_day, prices, elsewhere)
 
     def spend(self, usd: float, now: int) -> None:
         self._spent = self.spent(now) + usd
@@ -46,7 +47,7 @@ class Purse:
 
     def empty(self, now: int) -> bool:
         """Whether the day's cap is reached."""
-        return self.per_day is not None and self.spent(now) >= self.per_day
+        return self.per_day is not None and self.spent(now) + self.elsewhere(now) >= self.per_day
 
 
 @attrs.define(eq=False)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from random import Random
 
@@ -53,6 +54,7 @@ class Prober:
     endpoint: SipEndpoint
     random: Random
     board: TrunkBoard | None = None
+    told: Callable[[Probed], None] = lambda probed: None  # of every answer, and of every one that did not come
 
     async def run(self) -> None:
         """Probe until cancelled."""
@@ -86,6 +88,7 @@ class Prober:
             self.board.note(trunk, "address", state="not found")
 
     def _tell(self, probed: Probed) -> None:
+        self.told(probed)
         now, breakers = trio.current_time(), self.dialer.breakers
         breakers.report(probed.trunk, probed.hop, not probed.alive, now)
         if self.board is not None:

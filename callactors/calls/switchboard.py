@@ -15,6 +15,7 @@ import trio
 from callactors.actors.messages import CallEnded
 from callactors.calls.admission import Admission, Brief
 from callactors.calls.announcement import Announcement
+from callactors.calls.archive import Archive
 from callactors.calls.call import Call
 from callactors.calls.contain import contain, where
 from callactors.calls.dialer import Dialer
@@ -27,6 +28,7 @@ from callactors.calls.outbound import Outbound
 from callactors.calls.outside import Outside
 from callactors.calls.playbook import Playbook
 from callactors.calls.room import Load, Room
+from callactors.calls.seats import Alone
 from callactors.calls.voice import Cached
 from callactors.config import Config
 from callactors.errors import LedgerBroken
@@ -56,6 +58,7 @@ class Switchboard:
     dialer: Dialer
     location: str = ""  # PIDF-LO of this house, for calls for help
     vitals: Callable[[], Vitals] = Vitals  # how the process does
+    seats: Alone = attrs.field(factory=Alone)  # what other processes of this house have
     calls: dict[str, Call] = attrs.field(factory=dict, init=False)
     briefs: set[Brief] = attrs.field(factory=set, init=False)  # calls for help, and callers being turned away
     draining: bool = attrs.field(default=False, init=False)
@@ -64,13 +67,15 @@ class Switchboard:
     _one_less: trio.Event = attrs.field(factory=trio.Event, init=False)
     room: Room = attrs.field(init=False)
     purse: Purse = attrs.field(init=False)
+    archive: Archive = attrs.field(init=False)
     making: Making = attrs.field(init=False)
     _admission: Admission = attrs.field(init=False)
     _outbound: Outbound = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.room = Room.of(self.config.limits, self.config.listen.rtp)
-        self.purse = Purse.of(self.config)
+        self.archive = Archive(self.config, self.ledger)
+        self.purse = Purse.of(self.config, self.seats.spent)
         self.making = Making(
             self.config,
             self.endpoint,
@@ -83,6 +88,7 @@ class Switchboard:
             self._open_writes,
             Outside(self.dialer, self.config, self.endpoint, self.plane),
             self.purse,
+            self.archive,
             self.location,
         )
         self._admission = Admission(self.making, self.full, self._speaking, self.calls, self._told, self._open)
@@ -91,7 +97,7 @@ class Switchboard:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own the calls and their writes until cancelled."""
         await self._count_money()
-        async with trio.open_nursery() as writes, trio.open_nursery() as calls:
+        async with self.archive.open(), trio.open_nursery() as writes, trio.open_nursery() as calls:
             self._writes, self._nursery = writes, calls
             task_status.started()
             try:
@@ -102,6 +108,9 @@ class Switchboard:
     async def _count_money(self) -> None:
         """What was spent today before we began: a cap that a restart forgets is none."""
         now = self.ledger.wall(trio.current_time())
+        if (known := self.seats.own_spent(now)) is not None:
+            self.purse.spend(known, now)
+            return
         try:
             self.purse.spend(await self.ledger.usd_since(now - now % DAY), now)
         except LedgerBroken as error:
@@ -111,11 +120,12 @@ class Switchboard:
 
     def invited(self, invite: Invited, vouched: Vouched | None = None) -> None:
         """A new INVITE of a listed trunk: a call, or a refusal with its row. Never raises."""
-        decided = self._admission.decide(invite, vouched)
-        if isinstance(decided, Call):
-            self._begin(decided)
-        elif decided is not None:
-            self._begin_brief(decided)
+        with self.seats.deciding():
+            decided = self._admission.decide(invite, vouched)
+            if isinstance(decided, Call):
+                self._begin(decided)
+            elif decided is not None:
+                self._begin_brief(decided)
 
     async def place(self, order: Order) -> Call:
         """A call of ours: it dials from here on. Raises NotPlaced, with its record; ConfigError for a bad list."""
@@ -150,6 +160,7 @@ class Switchboard:
         now = self.vitals()
         return Load(
             calls=len(self.calls),
+            elsewhere=self.seats.calls(),
             free_ports=self.plane.statistics().free_ports,
             lag=now.lag,
             cpu=now.cpu,
@@ -187,8 +198,8 @@ class Switchboard:
     def _close(self, call: Call, ended: CallEnded) -> None:
         del self.calls[call.id]
         self._note_end()
-        if call.recorder is not None and call.recorder.failed:
-            call.record.event("recording_failed", error=call.recorder.failed)
+        if dropped := call.boxes.dropped():
+            call.record.event("mailbox_dropped", **dropped)
         for leg in call.line.legs:
             for quality in leg.quality:
                 call.record.quality(leg.number, quality)
@@ -219,6 +230,7 @@ class Switchboard:
             self.tell("ended", call=brief.record.call, cause=brief.cause.value, by=brief.by)
 
     def _note_end(self) -> None:
+        self.seats.publish()
         self._one_less.set()
         self._one_less = trio.Event()
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import random
 import resource
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 
 import attrs
 import trio
 
 from callactors import __version__
-from callactors.calls.dialer import Dialer
+from callactors.calls.burial import send_byes
+from callactors.calls.dialer import Dialer, caps
 from callactors.calls.house import (
     PhraseBook,
     location_of,
@@ -34,33 +35,50 @@ from callactors.calls.playbook import Playbook
 from callactors.calls.prober import Prober
 from callactors.calls.readings import Readings
 from callactors.calls.registrar import Registrar
+from callactors.calls.seats import Alone, Seats, SharedLimits
 from callactors.calls.signing import Signing
 from callactors.calls.switchboard import Switchboard
 from callactors.calls.trunk_board import TrunkBoard
 from callactors.calls.vouching import Vouching, load_rules
 from callactors.commands.listening import open_wires
 from callactors.config import Config, neighbours
-from callactors.errors import MalformedMessage, Unusable
+from callactors.errors import Unusable
 from callactors.meters.log import call_event, log
 from callactors.meters.page import Meters
 from callactors.meters.pulse import Pulse
 from callactors.net.capture_file import CaptureFile
+from callactors.net.handed import HandedWire
 from callactors.net.media_plane import MediaPlane
 from callactors.net.offload import in_thread
 from callactors.net.resolver import Resolver
 from callactors.net.sip_endpoint import SipEndpoint
+from callactors.routing.cause import Cause
 from callactors.sip.address import Address
 from callactors.sip.events import Invited
 from callactors.sip.gate import Gate
 from callactors.sip.message import Request
 from callactors.speech.brain import Brain
-from callactors.stores.ledger import Ledger, open_ledger
+from callactors.stores.ledger import open_ledger
+from callactors.stores.ledger_writer import LedgerWriter
 from callactors.web.app import Health, make_app
 from callactors.web.server import run_web
 
 Tell = Callable[..., None]
 SETTLE = 2.0  # seconds the last BYEs may take to be answered when the process ends
-CSEQ_AFTER_CRASH = 1000  # added to a stored CSeq: the dead process may have sent more than it wrote
+
+
+@attrs.frozen
+class Lent:
+    """What a worker has from its parent, and a process that is a whole house opens itself.
+
+    Registrations, probes, orphans and the web face are the parent's. `key` is the gate's, for its nonces.
+    """
+
+    ledger: LedgerWriter
+    wire: HandedWire
+    seats: Seats
+    key: bytes
+    capture: str  # file name
 
 
 @attrs.frozen
@@ -73,8 +91,9 @@ class Serving:
     switchboard: Switchboard
     endpoint: SipEndpoint
     plane: MediaPlane
-    ledger: Ledger
+    ledger: LedgerWriter
     brain: Brain | None
+    meters: Meters
 
 
 def tell(event: str, call: str = "", **facts: object) -> None:
@@ -107,6 +126,7 @@ async def serving(
     brain: Brain | None = None,
     tell: Tell = tell,
     scenarios: Sequence[str] = (),
+    lent: Lent | None = None,
 ) -> AsyncIterator[Serving]:
     """Start everything; usable inside the `async with`.
 
@@ -116,10 +136,10 @@ async def serving(
     data = Path(config.data_dir)
     with ExitStack() as closing:
         await in_thread(make_folder, data)
-        async with open_ledger(Path(config.ledger.path), config.node) as ledger:
+        async with _ledger_of(config, lent) as ledger:
             books = await in_thread(playbooks, config, agents, closing, scenarios)
             phrases, lines = PhraseBook(), dict[str, ModelLine]()
-            calls = _Calls(config, ledger, books, lines, phrases, tell)  # binds first: loading takes seconds
+            calls = _Calls(config, ledger, books, lines, phrases, tell, lent)  # binds first: loading takes seconds
             closing.callback(calls.endpoint.close)
             async with trio.open_nursery() as services:
                 calls.brain = await _prepare(config, books, phrases, brain, services)
@@ -131,6 +151,10 @@ async def serving(
                     with trio.move_on_after(SETTLE, shield=True):
                         await calls.endpoint.wait_settled()
                     services.cancel_scope.cancel()
+
+
+def _ledger_of(config: Config, lent: Lent | None) -> AbstractAsyncContextManager[LedgerWriter]:
+    return open_ledger(Path(config.ledger.path), config.node) if lent is None else nullcontext(lent.ledger)
 
 
 async def _prepare(
@@ -153,17 +177,18 @@ class _Calls:
     def __init__(
         self,
         config: Config,
-        ledger: Ledger,
+        ledger: LedgerWriter,
         books: Mapping[str, Playbook],
         lines: Mapping[str, ModelLine],
         phrases: PhraseBook,
         tell: Tell,
+        lent: Lent | None = None,
     ) -> None:
         """`lines` and `phrases` may be filled until `open`. Raises Unusable when the SIP address is taken."""
-        self.config, self.ledger = config, ledger
+        self.config, self.ledger, self.lent = config, ledger, lent
         self.brain: Brain | None = None
         listen, dice = config.listen, random.SystemRandom()
-        self.capture = CaptureFile(Path(config.data_dir) / "sip.log", ledger.wall)
+        self.capture = CaptureFile(Path(config.data_dir) / (lent.capture if lent else "sip.log"), ledger.wall)
         timers = config.timers
         hosts = [listener.address.host for listener in listen.sip]
         self.plane = MediaPlane(
@@ -181,12 +206,14 @@ class _Calls:
         self.endpoint = self._listen(dice)
         resolver, signing = Resolver.of(config, dice), Signing.load(config, dice, self._wall)
         self.dialer = Dialer(config, resolver, dice, used=self.endpoint.calls, dress=signing.dress)
+        if lent is not None:
+            self.dialer.limits = SharedLimits(caps(config), self.endpoint.calls, lent.seats)
         self.registrar = Registrar(config, self.endpoint, resolver, dice, self._tell_of_registration)
         self.board = TrunkBoard(Path(config.data_dir), lambda: ledger.wall(trio.current_time()) / 1000)
         self.prober = Prober(self.dialer, self.endpoint, dice, self.board)
         self.switchboard = Switchboard(
             config, self.endpoint, self.plane, ledger, books, lines, phrases.cached, tell, self.dialer,
-            location_of(config), self.pulse.vitals,
+            location_of(config), self.pulse.vitals, lent.seats if lent else Alone(),
         )  # fmt: skip
         self._meter()
 
@@ -202,7 +229,8 @@ class _Calls:
         return plane.lag if plane.open_streams else 0.0
 
     def _listen(self, dice: random.Random) -> SipEndpoint:
-        config, wires = self.config, open_wires(self.config)
+        config = self.config
+        wires = open_wires(config) if self.lent is None else self.lent.wire
         return SipEndpoint(
             *wires.address,
             wire=wires,
@@ -223,7 +251,7 @@ class _Calls:
         config = self.config
         return Gate(
             config.doors(),
-            key=dice.randbytes(32),
+            key=self.lent.key if self.lent else dice.randbytes(32),
             random=dice,
             urgent=self._is_for_help,
             alarm=lambda alarm: log().warning(f"source.{alarm.what}", host=alarm.host, trunk=alarm.trunk),
@@ -256,25 +284,27 @@ class _Calls:
             await calls.start(self.switchboard.run)
             await services.start(self.vouching.run)
             sip = await services.start(self.endpoint.run)
-            if self.config.numbers:  # a registration brings calls, and a process that only places them wants none
-                await calls.start(self.registrar.run)
-            await services.start(self.board.run)
-            services.start_soon(self.prober.run)
-            await self._bury_orphans()
+            if self.lent is None:
+                await self._open_house(services, calls)
             web = await self._open_web(services)
-            yield Serving(self.config, sip, web, self.switchboard, self.endpoint, self.plane, self.ledger, self.brain)
+            yield Serving(
+                self.config, sip, web, self.switchboard, self.endpoint, self.plane, self.ledger, self.brain,
+                self.meters,
+            )  # fmt: skip
             calls.cancel_scope.cancel()
+
+    async def _open_house(self, services: trio.Nursery, calls: trio.Nursery) -> None:
+        """What a house does once, however many workers it has."""
+        if self.config.numbers:  # a registration brings calls, and a process that only places them wants none
+            await calls.start(self.registrar.run)
+        await services.start(self.board.run)
+        services.start_soon(self.prober.run)
+        await self._bury_orphans()
 
     async def _bury_orphans(self) -> None:
         """Calls that a killed process of this node left open: a BYE to each peer, and the record closed."""
         orphans = await self.ledger.orphans()
-        for orphan in orphans:
-            for facts in orphan.dialogs:
-                try:
-                    self.endpoint.bye_orphan(facts, facts.cseq + CSEQ_AFTER_CRASH, self.config.account)
-                except MalformedMessage as error:
-                    log().warning("orphan.no_bye", call=orphan.call, error=str(error))
-            tell("ended", orphan.call, cause="killed", by="us")
+        send_byes(orphans, Cause.KILLED, self.endpoint, self.config, tell)
         await self.ledger.close_orphans(orphans)
 
     async def _open_web(self, services: trio.Nursery) -> Address | None:

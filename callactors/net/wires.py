@@ -151,6 +151,25 @@ class Wires:
             self._waiting.clear()
             task_status.started()
 
+    @property
+    def public(self) -> list[UdpSocket]:
+        """The UDP listeners' sockets, in the order of the listeners."""
+        return list(self._datagrams)
+
+    def public_index(self, source: Hop) -> int:
+        """Which of `public` this datagram's flow is."""
+        family = _family(source.host)
+        return next(
+            index
+            for index, one in enumerate(self._datagrams)
+            if one.flow == source.flow and _family(one.address.host) == family
+        )
+
+    @property
+    def connected(self) -> list[tuple[Transport, Address]]:
+        """The listeners of connections."""
+        return [(transport, address) for transport, address in self._where if transport != "udp"]
+
     def connections(self) -> int:
         """Connections now, those being opened included."""
         return len(self._flows)

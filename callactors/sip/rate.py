@@ -27,6 +27,14 @@ class Bucket:
         self._tokens -= 1.0
         return True
 
+    def left(self) -> tuple[float, float]:
+        """Tokens, and when they were counted: what `restore` takes."""
+        return self._tokens, self._at
+
+    def restore(self, tokens: float, at: float) -> None:
+        """Go on from what a bucket of the same rate had `left`."""
+        self._tokens, self._at = tokens, at
+
     def wait(self, now: float) -> float:
         """Seconds until one more fits; 0 at once, inf for never."""
         rate = self._rate.per_second

@@ -1,0 +1,198 @@
+"""What several processes of one house count together, exactly: calls, channels of trunks, calls a second, money.
+
+- A page of memory they share by fork: each writes its own row alone, and reads the others'. A decision that a count
+  must not pass is made inside `deciding`: one process at a time, by a file lock that any death gives back.
+- Numbers only. A dead worker's counts are taken away by `vacate`; what it spent stays spent.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import struct
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import attrs
+import trio
+
+from callactors.calls.money import DAY
+from callactors.routing.limits import Cap, Limits
+
+_NUMBER = struct.Struct("d")
+_CALLS, _DAY, _SPENT, _TRUNKS = 0, 1, 2, 3  # columns of a worker's row
+
+
+class Page:
+    """The memory itself, made once before the forks. `trunks` are those whose channels or calls a second are limited.
+
+    Rows: one a worker, then what the house had spent before it began, each trunk's bucket, and when that was looked at.
+    """
+
+    def __init__(self, workers: int, trunks: Sequence[str]) -> None:
+        self.trunks = {name: _TRUNKS + index for index, name in enumerate(trunks)}
+        self.workers, self.house, self.tokens, self.looked = workers, workers, workers + 1, workers + 2
+        self._columns = _TRUNKS + len(self.trunks)
+        self._memory = mmap.mmap(-1, (workers + 3) * self._columns * _NUMBER.size)
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  # its lock lives as long as the process
+
+    def read(self, row: int, column: int) -> float:
+        return float(_NUMBER.unpack_from(self._memory, (row * self._columns + column) * _NUMBER.size)[0])
+
+    def write(self, row: int, column: int, value: float) -> None:
+        _NUMBER.pack_into(self._memory, (row * self._columns + column) * _NUMBER.size, value)
+
+    def calls(self, worker: int) -> int:
+        """As that worker last said."""
+        return int(self.read(worker, _CALLS))
+
+    def spent(self, row: int, day: int) -> float:
+        """USD of that day."""
+        return self.read(row, _SPENT) if self.read(row, _DAY) == day else 0.0
+
+    def spend(self, row: int, day: int, usd: float) -> None:
+        self.write(row, _DAY, day)
+        self.write(row, _SPENT, usd)
+
+    def vacate(self, worker: int) -> None:
+        """It has died: its calls are no more."""
+        for column in (_CALLS, *self.trunks.values()):
+            self.write(worker, column, 0.0)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else is inside; a process that dies in here leaves it."""
+        fcntl.lockf(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+class Alone:
+    """The rest of a house that is one process: there is none."""
+
+    def calls(self) -> int:
+        """How many calls the others have."""
+        return 0
+
+    def channels(self, trunk: str) -> int:
+        """How many calls they have on that trunk."""
+        return 0
+
+    def spent(self, now: int) -> float:
+        """USD they have spent on the day of `now` (UTC milliseconds)."""
+        return 0.0
+
+    def own_spent(self, now: int) -> float | None:
+        """What this worker's place had spent that day before this process took it; None: the ledger knows."""
+        return None
+
+    def publish(self) -> None:
+        """Let the others know our counts as they are now."""
+
+    @contextmanager
+    def deciding(self) -> Iterator[None]:
+        """While this is held nobody else decides; at its end our counts are published. May be nested."""
+        yield
+
+
+@attrs.define(eq=False)
+class Seats(Alone):
+    """One worker's place at the page. What it counts itself is asked of what `watch` was given."""
+
+    page: Page
+    worker: int
+    _calls: Callable[[], int] = attrs.field(default=int, init=False)
+    _channels: Callable[[str], int] = attrs.field(default=lambda trunk: 0, init=False)
+    _spent: Callable[[], tuple[int, float]] | None = attrs.field(default=None, init=False)
+    _depth: int = attrs.field(default=0, init=False)
+
+    def watch(
+        self, calls: Callable[[], int], channels: Callable[[str], int], spent: Callable[[], tuple[int, float]]
+    ) -> None:
+        """Our own counts: calls, calls on a trunk, and (now, USD of today)."""
+        self._calls, self._channels, self._spent = calls, channels, spent
+
+    def calls(self) -> int:
+        return sum(self.page.calls(other) for other in self._others())
+
+    def channels(self, trunk: str) -> int:
+        column = self.page.trunks.get(trunk)
+        return 0 if column is None else int(sum(self.page.read(other, column) for other in self._others()))
+
+    def spent(self, now: int) -> float:
+        return sum(self.page.spent(row, now // DAY) for row in (*self._others(), self.page.house))
+
+    def own_spent(self, now: int) -> float | None:
+        return self.page.spent(self.worker, now // DAY)
+
+    def publish(self) -> None:
+        self.page.write(self.worker, _CALLS, self._calls())
+        for trunk, column in self.page.trunks.items():
+            self.page.write(self.worker, column, self._channels(trunk))
+        if self._spent is not None:
+            now, usd = self._spent()
+            self.page.spend(self.worker, now // DAY, usd)
+
+    @contextmanager
+    def deciding(self) -> Iterator[None]:
+        if self._depth:
+            yield
+            return
+        with self.page.locked():
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                self.publish()
+
+    def _others(self) -> Iterator[int]:
+        return (other for other in range(self.page.workers) if other != self.worker)
+
+
+class SharedLimits(Limits):
+    """A trunk's limits over all workers: channels by the page, calls a second by one bucket that stands there."""
+
+    def __init__(self, caps: Mapping[str, Cap], used: Callable[[str], int], seats: Seats) -> None:
+        """`used` counts our own calls alone."""
+        super().__init__(caps, lambda trunk: used(trunk) + seats.channels(trunk))
+        self._seats = seats
+
+    def wait(self, trunk: str, now: float, *, counted: int = 0) -> float:
+        with self._seats.deciding(), self._bucket_of(trunk, now):
+            return super().wait(trunk, now, counted=counted)
+
+    def take(self, trunk: str, now: float, *, counted: int = 0) -> bool:
+        with self._seats.deciding(), self._bucket_of(trunk, now):
+            return super().take(trunk, now, counted=counted)
+
+    def coming(self, trunk: str) -> int:
+        """Calls of ours that are let in and not among the used yet: others must count them too."""
+        return self._coming[trunk]
+
+    @contextmanager
+    def _bucket_of(self, trunk: str, now: float) -> Iterator[None]:
+        """The page's bucket is this process's for the time being. Clocks differ by process, so the page has its own."""
+        page, column = self._seats.page, self._seats.page.trunks.get(trunk)
+        cps = self._caps.get(trunk, Cap()).cps
+        if column is None or cps is None:
+            yield
+            return
+        bucket, clock = self._bucket(trunk, cps, now), time.monotonic() - now
+        if page.read(page.looked, column):
+            bucket.restore(page.read(page.tokens, column), page.read(page.looked, column) - clock)
+        yield
+        tokens, at = bucket.left()
+        page.write(page.tokens, column, tokens)
+        page.write(page.looked, column, at + clock)
+
+
+async def keep_published(seats: Seats, every: float = 0.1) -> None:
+    """What changes without a decision (a second leg that ends) is known soon enough; until cancelled."""
+    while True:
+        seats.publish()
+        await trio.sleep(every)
