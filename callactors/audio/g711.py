@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import attrs
 import numpy as np
 import numpy.typing as npt
 
 from callactors.audio.format import AudioFormat
 
 Samples = npt.NDArray[np.int16]
-FADE = (0.75, 0.5, 0.25)  # what a repeated frame is scaled by, lost frame after lost frame; then silence
+LAWS = (AudioFormat.PCMU, AudioFormat.PCMA)
 
 
 def _ulaw_encode_table() -> npt.NDArray[np.uint8]:
@@ -103,24 +100,3 @@ def encode(pcm: bytes | bytearray | memoryview | Samples, law: AudioFormat) -> b
 def decode(audio: bytes | bytearray | memoryview, law: AudioFormat) -> Samples:
     """The law named to int16 samples."""
     return pcma_decode(audio) if law is AudioFormat.PCMA else pcmu_decode(audio)
-
-
-@attrs.frozen
-class Law:
-    """One law as a record: its format, its silent byte, and the tables (for bytes.translate) that fade a frame."""
-
-    format: AudioFormat
-    silence: bytes
-    fades: tuple[bytes, ...]
-
-
-def _law(law: AudioFormat) -> Law:
-    every = decode(bytes(range(256)), law)
-    fades: list[bytes] = []
-    for gain in FADE:
-        scaled: npt.NDArray[Any] = np.rint(every * gain)
-        fades.append(encode(scaled.astype(np.int16), law))
-    return Law(law, law.silence, tuple(fades))
-
-
-LAWS = {"pcmu": _law(AudioFormat.PCMU), "pcma": _law(AudioFormat.PCMA)}

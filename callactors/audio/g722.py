@@ -1,15 +1,14 @@
 """G.722 at 64 kbit/s (RFC 3551 section 4.5.2): 16 kHz audio, a byte for two samples, and an RTP clock that says 8000.
 
 - The codec is the G722 package, bit-exact to the ITU's; wheels for the usual machines. Without it G.722 is not offered.
-- A lost frame is the last one again, fainter each time, then silence: the standard's own way (Appendix IV) costs more
-  than it gives over a few frames.
+- What is lost is concealed as for G.711: the standard's own way (Appendix IV) costs more than it gives.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from callactors.audio.fade import STEPS, faded
+from callactors.audio.conceal import Mended
 from callactors.audio.format import AudioFormat
 
 try:
@@ -35,8 +34,7 @@ class G722:
         if Engine is None:
             raise RuntimeError(MISSING)
         self._decoder, self._encoder = Engine(RATE, BITS), Engine(RATE, BITS)
-        self._last = b""
-        self._missed = 0
+        self._mended = Mended(self.format)
 
     def duration(self, payload: bytes) -> int:
         return len(payload) if len(payload) <= LONGEST else 0
@@ -45,22 +43,10 @@ class G722:
         if not payload:
             return b""
         audio: bytes = self._decoder.decode(payload).tobytes()
-        self._last, self._missed = audio, 0
-        return audio
+        return self._mended.heard(audio)
 
     def conceal(self, positions: int, following: bytes | None) -> bytes:
-        """In pieces of the last packet's length."""
-        wanted, made = positions * self.width, b""
-        while len(made) < wanted:
-            made += self._faded(wanted - len(made))
-        return made
-
-    def _faded(self, most: int) -> bytes:
-        if self._missed >= STEPS or not self._last:
-            return bytes(most)
-        piece = faded(self._last[-most:], self.format, self._missed)
-        self._missed += 1
-        return piece
+        return self._mended.missing(positions * self.width)
 
     def silence(self, positions: int) -> bytes:
         return bytes(positions * self.width)

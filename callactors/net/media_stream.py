@@ -121,7 +121,7 @@ class MediaStream:
             self._receiver = Receiver(codec, agreement.payload_type, agreement.telephone_event, self.opened)
             self._sweep_at = now + SWEEP
             self._reports.begin(now)
-            self._playout.recode(bytes, codec.format.silence, codec.width)
+            self._playout.recode(bytes, codec.format)
         else:
             self._latch.renew(remote, allowed, now)
             self._disconnect()
@@ -473,7 +473,7 @@ class MediaStream:
             self._deliver(receiver.batch(now))
         self._tell_sent(now)
         self._relayed = self._to_relay = None
-        self._playout.recode(Converter(old.format, codec.format).feed, codec.format.silence, codec.width)
+        self._playout.recode(Converter(old.format, codec.format).feed, codec.format)
 
     def _quality_in(self) -> Quality:
         if self._receiver is None:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 import attrs
 
+from callactors.audio.edge import cut_off
+from callactors.audio.format import AudioFormat
 from callactors.errors import PlayoutFull
 
 FRAME = 160  # positions (1/8000 s) in 20 ms; of G.711 as many samples and bytes
@@ -53,19 +55,20 @@ class _Utterance:
 
 
 class Playout:
-    """The play-out queue of one stream. `silence` is the codec's silent byte, `width` its bytes of audio a position.
+    """The play-out queue of one stream, in `format`.
 
     `take()` once per frame slot; then look at `notices` (and clear it) for utterances begun and finished.
     """
 
-    def __init__(self, silence: bytes = b"\xff", width: int = 1) -> None:
-        self._speak(silence, width)
+    def __init__(self, format: AudioFormat = AudioFormat.PCMU) -> None:
+        self._speak(format)
         self.notices: list[Began | Finished] = []
         self._audio = bytearray()
         self._queue: collections.deque[_Utterance] = collections.deque()
         self._drained: dict[str, _Utterance] = {}  # sent whole so far, passed by the next one, not yet ended
         self._flushed: collections.OrderedDict[str, None] = collections.OrderedDict()
         self._waited = 0
+        self._edge = b""  # the slope on which speech ends that was cut off
 
     def play(self, utterance: str, audio: bytes) -> None:
         """Queue audio of an utterance; of a flushed one it is dropped. Raises PlayoutFull past 90 s queued."""
@@ -93,6 +96,9 @@ class Playout:
 
     def take(self) -> bytes | None:
         """The next 20 ms to send, padded with silence at an utterance's end; None when nothing is to be heard."""
+        if self._edge:
+            frame, self._edge = self._edge, b""
+            return frame
         mark = self._sounding()
         if mark is None or not self._ready(mark):
             return None
@@ -100,11 +106,17 @@ class Playout:
         frame = bytes(self._audio[:size])
         del self._audio[:size]
         self._count(mark, size)
-        return frame if size == self._frame else frame + self.silence * (self._frame - size)
+        return frame if size == self._frame else frame + self._format.silence * (self._frame - size)
 
     def flush(self) -> Heard:
-        """Drop all that is queued; say what was sounding and how much of it was heard. Queued later ones: 0 ms."""
+        """Drop all that is queued; say what was sounding and how much of it was heard. Queued later ones: 0 ms.
+
+        What was sounding fades out in one more frame, which nobody counts as heard.
+        """
         heard = self.heard()
+        if heard.ms:
+            self._edge = cut_off(bytes(self._audio[: min(self._frame, self._queue[0].queued)]), self._format)
+            self._edge += self._format.silence * (self._frame - len(self._edge))
         for name in (*self._drained, *(mark.name for mark in self._queue)):
             self._flushed[name] = None
         while len(self._flushed) > REMEMBERED:
@@ -124,11 +136,11 @@ class Playout:
         """How long what is queued will sound."""
         return len(self._audio) // self._per_ms
 
-    def recode(self, convert: Callable[[bytes], bytes], silence: bytes, width: int = 1) -> None:
+    def recode(self, convert: Callable[[bytes], bytes], format: AudioFormat) -> None:
         """A re-offer changed the codec: what is queued is converted, utterance by utterance."""
         old, at, audio = self._per_ms, 0, self._audio
-        self._speak(silence, width)
-        self._audio = bytearray()
+        self._speak(format)
+        self._edge, self._audio = b"", bytearray()
         for mark in self._queue:
             queued = convert(bytes(audio[at : at + mark.queued]))
             at += mark.queued
@@ -139,9 +151,9 @@ class Playout:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _speak(self, silence: bytes, width: int) -> None:
-        self.silence = silence
-        self._frame, self._per_ms, self._cap = FRAME * width, PER_MS * width, CAP * width
+    def _speak(self, format: AudioFormat) -> None:
+        self._format, self._per_ms = format, format.bytes_per_ms
+        self._frame, self._cap = FRAME // PER_MS * self._per_ms, CAP // PER_MS * self._per_ms
 
     def _find(self, utterance: str) -> _Utterance | None:
         return next((mark for mark in self._queue if mark.name == utterance), None)

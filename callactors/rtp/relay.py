@@ -1,7 +1,7 @@
 """What one stream hears, kept for the other one to say: a short jitter buffer by RTP timestamps. Rules of this file:
 
 - Frames leave DEPTH after they came: that is all the delay a bridge adds, and all the jitter it takes.
-- Order is restored and doubles are dropped; what is lost is the last frame repeated and faded, then nothing.
+- Order is restored and doubles are dropped; what is lost is concealed, and after some of that there is nothing.
 - Packets that come too late LATE times in a row, or lie more than ROOM ahead, move the place from which is read.
 - What has piled up (we, or the sender, were late once) goes again, a frame every SPARE slots that did not need it.
 - Audio is in the format of the stream that says it, `width` bytes a position; timestamps are positions too.
@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from callactors.audio.fade import STEPS, faded
+from callactors.audio.conceal import Mended
 from callactors.audio.format import AudioFormat
 from callactors.rtp.playout import FRAME
 
@@ -29,7 +29,7 @@ class RelayBuffer:
         self._audio, self._there = bytearray(), bytearray()
         self._next: int | None = None  # the position that leaves next
         self._source: int | None = None
-        self._last, self._missed = b"", STEPS
+        self._mended = Mended(format)
         self._late_in_a_row = 0
         self._least, self._slots = ROOM, 0  # what was there at least, in so many slots
 
@@ -64,8 +64,7 @@ class RelayBuffer:
         del self._audio[:size], self._there[:FRAME]
         if not there:
             return self._conceal()
-        self._last, self._missed = frame + self._format.silence * (size - len(frame)), 0
-        return self._last
+        return self._mended.heard(frame + self._format.silence * (size - len(frame)))
 
     def _catch_up(self) -> None:
         """Leave out a frame after SPARE slots in which there was always more than the depth asks for."""
@@ -98,9 +97,7 @@ class RelayBuffer:
         self._there[at : at + length] = b"\1" * length
 
     def _conceal(self) -> bytes | None:
-        if self._missed >= STEPS:
+        if self._mended.gone:
             return None
-        again = faded(self._last, self._format, self._missed)
-        self._missed += 1
         self.lost += 1
-        return again
+        return self._mended.missing(FRAME * self._width)

@@ -70,10 +70,3 @@ def test_from_law_to_law_keeps_the_sound() -> None:
     alaw = g711.transcode(tone, AudioFormat.PCMU, AudioFormat.PCMA)
     difference = g711.pcma_decode(alaw).astype(int) - g711.pcmu_decode(tone)
     assert abs(difference).max() <= 256
-
-
-def test_each_fade_is_softer_than_the_one_before() -> None:
-    loud = g711.pcmu_encode(np.array([20000, -20000], dtype=np.int16))
-    peaks = [int(g711.pcmu_decode(loud.translate(table))[0]) for table in g711.LAWS["pcmu"].fades]
-    assert peaks == sorted(peaks, reverse=True)
-    assert peaks[0] < 20000

@@ -83,8 +83,9 @@ async def test_what_the_other_said_is_told_as_sent_for_the_recording(autojump_cl
         await b.far.talk(b.other.stream, 30, fill=9)
         await trio.sleep(0.2)
     sent = b"".join(event.audio for event in b.table.of(AudioSent))
-    assert sent.count(9) == 30 * 160
-    assert b"".join(event.audio for event in b.other.of(AudioArrived)).count(9) == 30 * 160
+    assert 30 * 160 <= sent.count(9) <= 31 * 160  # the last of it sounds on for a moment
+    arrived = b"".join(event.audio for event in b.other.of(AudioArrived)).count(9)
+    assert 30 * 160 <= arrived <= 31 * 160
 
 
 async def test_our_own_words_go_before_the_others(autojump_clock: trio.abc.Clock) -> None:

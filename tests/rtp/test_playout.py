@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callactors.audio.format import AudioFormat
 from callactors.errors import PlayoutFull
 from callactors.rtp.playout import CAP, FRAME, PATIENCE, REMEMBERED, Began, Finished, Heard, Playout
 
@@ -15,7 +16,7 @@ def drain(playout: Playout, slots: int) -> list[bytes]:
 
 
 def test_frames_leave_in_order_and_the_tail_is_padded_with_silence() -> None:
-    playout = Playout(b"\xd5")
+    playout = Playout(AudioFormat.PCMA)
     playout.play("a", b"\1" * 200)
     playout.end("a")
     assert drain(playout, 5) == [b"\1" * 160, b"\1" * 40 + b"\xd5" * 120]
@@ -50,6 +51,10 @@ def test_flush_says_what_was_sounding_and_how_much_left() -> None:
     playout.play("b", b"\2" * 1600)
     drain(playout, 3)
     assert playout.flush() == Heard("a", 60)
+    fading = playout.take()
+    assert fading is not None
+    assert fading[40:] == b"\xff" * 120
+    assert fading[:40] == bytes(sorted(fading[:40]))  # u-law: softer and softer
     assert playout.take() is None
     assert playout.queued_ms() == 0
 
@@ -139,7 +144,7 @@ def test_what_is_queued_can_change_its_codec() -> None:
     playout = Playout()
     playout.play("a", b"\1" * 100)
     playout.end("a")
-    playout.recode(lambda audio: audio.replace(b"\1", b"\2"), b"\xd5")
+    playout.recode(lambda audio: audio.replace(b"\1", b"\2"), AudioFormat.PCMA)
     assert playout.take() == b"\2" * 100 + b"\xd5" * 60
 
 
