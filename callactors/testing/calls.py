@@ -118,6 +118,12 @@ class _Overheard:
             self.heard.extend(event.audio)
         await self.line.send(event)
 
+    def append(self, audio: bytes) -> bool:
+        taken = self.line.append(audio)
+        if taken:
+            self.heard.extend(audio)
+        return taken
+
     async def receive(self) -> e.ServerEvent:
         return await self.line.receive()
 
