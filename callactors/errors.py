@@ -15,10 +15,12 @@
     |   +-- NotFetched             a URL that gave nothing usable, or may not be asked
     |   +-- MalformedPacket        RTP or RTCP we cannot read
     |   +-- MalformedEvent         a Realtime event we cannot read
+    |   +-- MalformedFrame         a WebSocket frame we cannot read; `code` is what to close with
     |   +-- ModelFailed            the model refused, vanished, or reported a fatal error
     |   +-- BadArguments           tool arguments that do not fit the tool's schema
     |   +-- ToolFailed             a tool that raised, hung, or said no; a store's own are SlotTaken, NotOpen,
     |   |                          UnknownService, NoSuchBooking (stores/calendar.py)
+    |   +-- RecordingUnreadable    an encrypted recording with another key, cut short, or changed
     |   `-- WeightsMissing         a package or file of the embedded brain is absent or not the pinned one
     `-- Ours
         +-- UnsafeText             CR, LF or NUL on its way into a header: refused at serialisation
@@ -100,6 +102,14 @@ class MalformedEvent(Theirs):
     """A Realtime event that cannot be read."""
 
 
+class MalformedFrame(Theirs):
+    """A WebSocket frame that may not be sent (RFC 6455). `code` is what to close the connection with."""
+
+    def __init__(self, code: int, problem: str) -> None:
+        self.code = code
+        super().__init__(problem)
+
+
 class ModelFailed(Theirs):
     """The model refused us, vanished, or reported a fatal error. `code` is the model's own word for it."""
 
@@ -120,6 +130,10 @@ class ToolFailed(Theirs):
 
 class WeightsMissing(Theirs):
     """A weight file of the embedded brain is absent or is not the pinned one; the text names the package to install."""
+
+
+class RecordingUnreadable(Theirs):
+    """A recording that cannot be given out: another key, cut short, or changed. The text goes on from its name."""
 
 
 class UnsafeText(Ours):

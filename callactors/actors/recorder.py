@@ -1,155 +1,233 @@
-"""A call on tape: caller left, agent right, in one WAV (8 kHz, 16 bit), aligned to what each side really heard.
+"""A call on tape: caller left, agent right, aligned to what each side really heard.
 
-- Both channels are laid out by the leg's own positions, so silence and losses keep their length; a leg that takes over
-  goes on where its clock says, and never before what the last one left.
-- Disk writes go through net/offload once a second; what is left is written in `finally`, at most a second's worth.
-- A disk that fails ends the recording with a fact, never the call.
+- Once a second: take what the tape holds, lay it out (audio/reel), hand what can no longer change to the deck.
+- The file begins with the first sound, at the rate of its leg; a leg that takes over goes on where its clock says.
+- A pause is silence on both sides; nothing said in it ever reaches the disk (parts/muting).
+- A disk that fails, or does not answer, ends the recording with an event, never the call. `finally` only hands over.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Protocol
 
 import attrs
-import numpy as np
-import numpy.typing as npt
 import trio
 
-from callactors.actors.mailbox import Mailbox
-from callactors.actors.messages import AgentHeard, CallerAudio
-from callactors.audio.format import AudioFormat
-from callactors.audio.g711 import pcma_decode, pcmu_decode
-from callactors.audio.wav import header
-from callactors.net.offload import in_thread
+from callactors.actors.deck import Deck, Work
+from callactors.actors.messages import CallerAudio, PauseRecording, RecordingWanted, ResumeRecording
+from callactors.actors.parts.muting import Muting
+from callactors.actors.tape import Order, Sound, Tape
+from callactors.audio.reel import WIDTH, Reel
 
-RATE = 8000
-SETTLE = RATE  # samples kept back: a batch may come this late and still find its place
-HOLE = 10 * RATE  # samples of nothing on either side that are left out of memory
+POSITIONS = 8000  # a second, in every format
+TICK = 1.0  # seconds between two looks at the tape
+SETTLE = 1.0  # seconds kept back: a batch may come this late and still find its place, a pause still mute it
+HOLE = 10.0  # seconds of nothing on either side that are left out of memory
 
-Samples = npt.NDArray[np.int16]
+UNASKED = "not asked for"
 
 
-@attrs.define(eq=False)
-class Channel:
-    """One side: samples from `base` on, gaps filled with silence."""
-
-    base: int = 0
-    held: bytearray = attrs.field(factory=bytearray)
+class Spool(Protocol):
+    """The file (stores/spool). Everything may raise OSError, and runs in a thread; `facts` are for the record."""
 
     @property
-    def end(self) -> int:
-        return self.base + len(self.held) // 2
-
-    def lay(self, position: int, samples: Samples) -> None:
-        """Put samples where they belong; what would fall before the written part is cut off."""
-        late = max(0, self.base - position)
-        samples, position = samples[late:], position + late
-        if position > self.end:
-            self.held.extend(bytes(2 * (position - self.end)))
-        at = 2 * (position - self.base)
-        self.held[at : at + 2 * len(samples)] = samples.tobytes()
-
-    def take(self, until: int) -> Samples:
-        """Remove and return everything before `until`, padded with silence."""
-        count = until - self.base
-        self.held.extend(bytes(max(0, 2 * count - len(self.held))))
-        taken = np.frombuffer(bytes(self.held[: 2 * count]), dtype=np.int16)
-        del self.held[: 2 * count]
-        self.base = until
-        return taken
+    def facts(self) -> dict[str, object]: ...
+    def open(self) -> None: ...
+    def append(self, audio: bytes) -> None: ...
+    def hole(self, count: int) -> None: ...
+    def finish(self) -> None: ...
+    def close(self) -> None: ...
 
 
 @attrs.define(eq=False)
 class Recorder:
-    """Writes one call's recording to `path`."""
+    """Records one call. `spool(rate)` is its file; `tell(kind, **facts)` takes the events of its record."""
 
-    path: Path
-    tape: Mailbox[CallerAudio | AgentHeard]
+    tape: Tape
+    deck: Deck
+    spool: Callable[[int], Spool]
+    tell: Callable[..., None] = lambda kind, **facts: None
+    finished: Callable[[], None] = lambda: None  # the file is whole and closed
     failed: str | None = attrs.field(default=None, init=False)
-    _caller: Channel = attrs.field(factory=Channel, init=False)
-    _agent: Channel = attrs.field(factory=Channel, init=False)
-    _written: int = attrs.field(default=0, init=False)
-    _began: dict[int, int] = attrs.field(factory=dict, init=False)  # leg: where on tape its media begins
-    _epoch: float = attrs.field(default=0.0, init=False)  # when the tape begins
+    _muting: Muting = attrs.field(factory=Muting, init=False)
+    _reel: Reel | None = attrs.field(default=None, init=False)
+    _file: Spool | None = attrs.field(default=None, init=False)
+    _waiting: int = attrs.field(default=0, init=False)  # what the deck has of ours
+    _origin: int = attrs.field(default=0, init=False)  # the place at which the file begins
+    _began: dict[int, int] = attrs.field(factory=dict, init=False)  # leg: the position at which its media begins
+    _epoch: float = attrs.field(default=0.0, init=False)  # when position 0 was
+
+    def __attrs_post_init__(self) -> None:
+        if not self.tape.on:
+            self._muting.pause(UNASKED, float("-inf"))
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        try:
-            file = self._open()
-        except OSError as error:
-            self.failed = str(error)
-            task_status.started()
-            return
         task_status.started()
         try:
-            async for sound in self.tape:
-                self._put(file, sound)
-                await self._spill(file)
-        except OSError as error:
-            self.failed = str(error)
+            while self.failed is None:
+                await trio.sleep(TICK)
+                self._look()
         finally:
-            self._finish(file)
+            self._end()
 
-    def _open(self) -> BinaryIO:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")  # its owner's alone
-        file.write(header(0, channels=2))
-        return file
+    def _look(self) -> None:
+        """Lay out what has come, and have written what is settled."""
+        if self._waiting:  # the disk is slow: the tape keeps a minute
+            return
+        self._listen()
+        reel = self._reel
+        if reel is not None:
+            settled = reel.end - round(SETTLE * reel.rate)
+            if settled - reel.taken >= reel.rate:
+                self._write(reel, settled)
 
-    def _skip(self, file: BinaryIO, position: int) -> None:
-        """After a long hold the file is sought on, so that an hour of silence costs neither memory nor disk."""
-        end = max(self._caller.end, self._agent.end)
-        if position - end > HOLE:
-            file.write(self._interleaved(end))
-            file.seek(4 * (position - end), os.SEEK_CUR)
-            self._caller.base = self._agent.base = self._written = position
+    def _listen(self) -> None:
+        orders, sounds = self.tape.take()
+        for order in orders:
+            self._obey(order)
+        for first, at, audio in _runs(sounds):
+            self._lay(first, at, audio)
 
-    def _put(self, file: BinaryIO, sound: CallerAudio | AgentHeard) -> None:
-        """Skip to where it belongs, and lay it there."""
-        decode = pcmu_decode if sound.format is AudioFormat.PCMU else pcma_decode
-        channel = self._caller if isinstance(sound, CallerAudio) else self._agent
-        position = self._beginning(sound) + sound.position
-        self._skip(file, position)
-        channel.lay(position, decode(sound.audio))
+    def _obey(self, order: Order) -> None:
+        match order:
+            case PauseRecording():
+                self._muting.pause(order.reason, order.at)
+                self.tell("recording_paused", reason=order.reason)
+            case ResumeRecording():
+                if self._muting.resume(order.reason, order.at):
+                    self.tell("recording_resumed", reason=order.reason)
+            case RecordingWanted(wanted=True):
+                self._muting.resume(UNASKED, order.at)
+            case RecordingWanted():
+                self._muting.pause(UNASKED, order.at)
 
-    def _beginning(self, sound: CallerAudio | AgentHeard) -> int:
+    # -- the reel ------------------------------------------------------------------------------------------------
+
+    def _lay(self, first: Sound, at: float, audio: bytes) -> None:
+        """One run of sounds; `at` is when its end was told."""
+        position = self._beginning(first) + first.position
+        self._epoch = min(self._epoch, at - (position + _length(first, audio)) / POSITIONS)
+        reel = self._reel or self._begin(first, position)
+        place = position * reel.rate // POSITIONS
+        if place - reel.end > HOLE * reel.rate:
+            self._leave_out(reel, place)
+        reel.lay(0 if isinstance(first, CallerAudio) else 1, place, audio, first.format)
+
+    def _begin(self, first: Sound, position: int) -> Reel:
+        """The first sound: now there is something to open a file for. What was asked for late has no silence before."""
+        reel = self._reel = Reel(first.format.rate)
+        if self.tape.mode != "always":
+            self._origin = position * reel.rate // POSITIONS
+            reel.skip(self._origin)
+        self._file = self.spool(reel.rate)
+        self._do(self._file.open)
+        self.tell("recording", **self._file.facts)
+        return reel
+
+    def _beginning(self, sound: Sound) -> int:
         if not self._began:
-            self._began[sound.leg], self._epoch = 0, sound.at - sound.position / RATE
+            self._began[sound.leg], self._epoch = 0, sound.at - sound.position / POSITIONS
         if sound.leg not in self._began:
-            by_clock = round((sound.at - self._epoch) * RATE) - sound.position
-            self._began[sound.leg] = max(by_clock, self._caller.end, self._agent.end)
+            by_clock = round((sound.at - self._epoch) * POSITIONS) - sound.position
+            end = 0 if self._reel is None else self._reel.end * POSITIONS // self._reel.rate
+            self._began[sound.leg] = max(by_clock, end)
         return self._began[sound.leg]
 
-    async def _spill(self, file: BinaryIO) -> None:
-        """Write what can no longer change, a second at a time; once taken from its channel it must get there."""
-        settled = max(self._caller.end, self._agent.end) - SETTLE
-        if settled - self._written >= RATE:
-            with trio.CancelScope(shield=True):
-                await in_thread(file.write, self._interleaved(settled))
+    # -- the file ------------------------------------------------------------------------------------------------
 
-    def _interleaved(self, until: int) -> bytes:
-        sides = (self._caller.take(until), self._agent.take(until))
-        self._written = until
-        return np.stack(sides, axis=1).tobytes()
+    def _do(self, work: Work) -> None:
+        self._waiting += 1
+        self.deck.put(work, self._done)
 
-    def _finish(self, file: BinaryIO) -> None:
-        """The rest and the header's true length; at most two seconds of audio, so it is written here."""
-        try:
-            with file:
-                for sound in _drained(self.tape):
-                    self._put(file, sound)
-                file.write(self._interleaved(max(self._caller.end, self._agent.end, self._written)))
-                file.seek(0)
-                file.write(header(4 * self._written, channels=2))
-        except OSError as error:
+    def _done(self, error: OSError | None) -> None:
+        self._waiting -= 1
+        if error is not None and self.failed is None:
             self.failed = str(error)
+            self.tape.stop()
+            self.tell("recording_failed", error=self.failed)
+
+    def _write(self, reel: Reel, until: int) -> None:
+        assert self._file is not None  # it came with the reel
+        muted = tuple(self._muting.places(self._epoch, reel.rate, reel.taken, until))
+        if until > reel.taken:
+            self._do(partial(self._file.append, reel.take(until, muted)))
+
+    def _leave_out(self, reel: Reel, until: int) -> None:
+        """After a long hold an hour of silence costs neither memory nor disk."""
+        assert self._file is not None
+        end = reel.end
+        self._write(reel, end)
+        reel.skip(until)
+        self._do(partial(self._file.hole, WIDTH * (until - end)))
+
+    def _end(self) -> None:
+        """The rest, handed over; whatever comes of it, the file is closed."""
+        if self.failed is None:
+            self._listen()
+        self.tape.stop()
+        reel, file = self._reel, self._file
+        if reel is None or file is None:
+            return
+        if self.failed is None:
+            self._write(reel, reel.end)
+            self._do(file.finish)
+            self.tell("recording_ended", **self._facts(reel))
+        self.deck.put(file.close, self._closed)
+
+    def _closed(self, error: OSError | None) -> None:
+        self._waiting += 1
+        self._done(error)
+        if self.failed is None:
+            self.finished()
+
+    def _facts(self, reel: Reel) -> dict[str, object]:
+        """How long it is and where it was paused, in seconds of the file; how many sounds a slow disk has cost."""
+        spans = self._muting.places(self._epoch, reel.rate, self._origin, reel.end)
+        paused = [[round((place - self._origin) / reel.rate, 2) for place in span] for span in spans]
+        lost = {"sounds_lost": self.tape.dropped} if self.tape.dropped else {}
+        return {"seconds": round((reel.end - self._origin) / reel.rate, 2), "paused": paused, **lost}
 
 
-def _drained(tape: Mailbox[CallerAudio | AgentHeard]) -> list[CallerAudio | AgentHeard]:
-    sounds: list[CallerAudio | AgentHeard] = []
-    while True:
-        try:
-            sounds.append(tape.receive_nowait())
-        except (trio.WouldBlock, trio.EndOfChannel):
-            return sounds
+def _length(sound: Sound, audio: bytes) -> int:
+    """Positions that audio of this sound's format lasts."""
+    return len(audio) * POSITIONS // (sound.format.rate * sound.format.width)
+
+
+def _runs(sounds: list[Sound]) -> Iterator[tuple[Sound, float, bytes]]:
+    """Sounds that follow each other on one side without a gap, as one: (the first, `at` of the last, audio)."""
+    runs: dict[type, _Run] = {}
+    for sound in sounds:
+        run = runs.get(type(sound))
+        if run is None or not run.takes(sound):
+            yield from (runs.pop(side).whole() for side in _ended_by(sound, runs))
+            run = runs[type(sound)] = _Run(sound, sound.position)
+        run.add(sound)
+    for run in runs.values():
+        yield run.whole()
+
+
+def _ended_by(sound: Sound, runs: Mapping[type, _Run]) -> list[type]:
+    """Its own side's run, and both where another leg takes over: what that one said comes before."""
+    return [side for side, run in runs.items() if side is type(sound) or run.first.leg != sound.leg]
+
+
+@attrs.define
+class _Run:
+    first: Sound
+    end: int
+    at: float = 0.0
+    pieces: list[bytes] = attrs.field(factory=list)
+
+    def takes(self, sound: Sound) -> bool:
+        first = self.first
+        return self.end == sound.position and first.leg == sound.leg and first.format is sound.format
+
+    def add(self, sound: Sound) -> None:
+        self.end += _length(sound, sound.audio)
+        self.at = sound.at
+        self.pieces.append(sound.audio)
+
+    def whole(self) -> tuple[Sound, float, bytes]:
+        return self.first, self.at, b"".join(self.pieces)

@@ -16,7 +16,6 @@ import trio
 
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import (
-    AgentHeard,
     CallAnswered,
     CallerAudio,
     CallRinging,
@@ -32,6 +31,7 @@ from callactors.actors.parts.leg_audio import agent_heard, caller_audio, media_m
 from callactors.actors.parts.negotiation import REFUSED, Negotiation, wants_ipv6
 from callactors.actors.parts.placing import Placing
 from callactors.actors.parts.referring import Referring
+from callactors.actors.tape import TakesSound
 from callactors.audio.format import AudioFormat
 from callactors.audio.ringing import ringing
 from callactors.errors import UnsafeText
@@ -65,7 +65,7 @@ class SipLeg:
     advertise: str | None
     events: Mailbox[Message]
     audio: Mailbox[CallerAudio]
-    tape: Mailbox[CallerAudio | AgentHeard]
+    tape: TakesSound
     clock: Literal["ours", "theirs"] = "ours"
     quality: tuple[Quality, ...] = ()
     status: int | None = None
@@ -105,7 +105,7 @@ class SipLeg:
         advertise: str | None,
         events: Mailbox[Message],
         audio: Mailbox[CallerAudio],
-        tape: Mailbox[CallerAudio | AgentHeard],
+        tape: TakesSound,
         listen_early: bool = False,
     ) -> SipLeg:
         """A leg that `run` will dial by this way, with ports and a description of its own. Raises PortsExhausted.

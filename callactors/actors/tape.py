@@ -1,7 +1,7 @@
 """What both sides of a call heard, on its way to the recorder. Rules of this file:
 
 - `offer` costs an append: no task wakes for it, nothing is decoded. The recorder takes all of it once a second.
-- While nothing is recorded (`on` is false) nothing is kept. Orders are always kept, and never lost.
+- While nothing is recorded nothing is kept: what was said before a consent is not there to be written.
 - A recorder that cannot keep up (a disk that does not answer) loses the oldest sounds; they are counted.
 """
 
@@ -13,6 +13,7 @@ from typing import Protocol
 import attrs
 
 from callactors.actors.messages import AgentHeard, CallerAudio, PauseRecording, RecordingWanted, ResumeRecording
+from callactors.config.schema import RecordingMode
 
 LONGEST = 2048  # sounds held: a minute of both sides
 
@@ -30,10 +31,22 @@ class TakesSound(Protocol):
 class Tape:
     """One call's. Told by its legs and its conductor, taken by its recorder."""
 
-    on: bool = False
+    mode: RecordingMode = "off"
+    on: bool = attrs.field(init=False)  # whether what is heard now is kept
     dropped: int = attrs.field(default=0, init=False)
     _sounds: deque[Sound] = attrs.field(factory=deque, init=False, repr=False)
     _orders: list[Order] = attrs.field(factory=list, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.on = self.mode == "always"
+
+    def load(self, mode: RecordingMode) -> None:
+        """There is a recorder, and this is what the call's scenario and configuration allow it."""
+        self.mode, self.on = mode, mode == "always"
+
+    def stop(self) -> None:
+        """Nothing more is kept, whoever asks for it."""
+        self.load("off")
 
     def offer(self, message: Sound) -> None:
         """Keep a sound, if anything is recorded. Never waits."""
@@ -43,9 +56,19 @@ class Tape:
                 self._sounds.popleft()
                 self.dropped += 1
 
-    def tell(self, order: Order) -> None:
-        """Pause, go on, begin or stop: obeyed for every sound after the order's `at`, also those taken already."""
+    def tell(self, order: Order) -> bool:
+        """Pause, go on, begin or stop: obeyed for every sound after the order's `at`. False when it may not be.
+
+        With mode consent it is the caller who begins it, by tool or digit; with mode off nobody.
+        """
+        if self.mode == "off":
+            return False
+        if isinstance(order, RecordingWanted):
+            if order.wanted and self.mode == "consent" and order.by == "api":
+                return False
+            self.on = order.wanted
         self._orders.append(order)
+        return True
 
     def take(self) -> tuple[list[Order], list[Sound]]:
         """Everything since the last time, in order of arrival."""

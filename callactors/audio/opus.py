@@ -34,6 +34,7 @@ EXPECTED_LOSS = 10  # percent, for which redundancy is laid in
 CONCEALED = 800  # positions in a row that are made up: 100 ms; then silence
 DTX = 2  # a packet of so few bytes need not be sent
 _MOST = 1_275  # bytes of a frame
+_GET_LOOKAHEAD = 4027  # opuslib's own name for it leads nowhere
 _WHEELS = (("av", "../av.libs/libopus-*.so*"), ("opuslib_next", "../opuslib_next_bundled.libs/libopus*.so*"))
 _BANDS = ((8_000, 1101), (12_000, 1102), (16_000, 1103), (24_000, 1104))  # maxplaybackrate -> OPUS_BANDWIDTH_*
 
@@ -232,6 +233,32 @@ class Opus:
         count = self._encode(self._encoder.encoder_state, sound, frame * 3, self._said, _MOST)
         if count <= DTX and self.wishes.dtx:
             return b""
+        return ctypes.string_at(self._said, max(0, count))
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+class FileEncoder:
+    """One side of a recording, mono at `rate` (8, 16, 24 or 48 kHz): every frame has a packet. Raises as Opus does."""
+
+    def __init__(self, rate: int, bitrate: int) -> None:
+        opus, why_not = _load()
+        if opus is None:
+            raise RuntimeError(why_not)
+        self._opus = opus
+        self._encoder: Any = opus.Encoder(rate, 1, opus.APPLICATION_VOIP)
+        self._said = ctypes.create_string_buffer(_MOST)
+        state, control, ctl = self._encoder.encoder_state, opus.api.encoder.encoder_ctl, opus.api.ctl
+        control(state, ctl.set_bitrate, bitrate)
+        control(state, ctl.set_complexity, COMPLEXITY)
+        self.lookahead = int(control(state, ctl.get(_GET_LOOKAHEAD, ctypes.c_int)))  # samples that come out late
+
+    def encode(self, samples: bytes) -> bytes:
+        """The packet of one frame of s16le."""
+        sound = ctypes.cast(ctypes.c_char_p(samples), self._opus.api.c_int16_pointer)
+        encode = self._opus.api.encoder.libopus_encode
+        count = encode(self._encoder.encoder_state, sound, len(samples) // 2, self._said, _MOST)
         return ctypes.string_at(self._said, max(0, count))
 
 

@@ -17,7 +17,7 @@ from callactors.errors import Theirs
 
 HEADER = 44
 _TAGS = {AudioFormat.PCMA: 6, AudioFormat.PCMU: 7}
-_LIMIT = 0xFFFFFFFF - HEADER
+OPEN_END = 0xFFFFFFFF - HEADER  # a size nobody knew yet: the audio goes on to the end of the file
 
 
 class MalformedWav(Theirs):
@@ -42,10 +42,18 @@ class Wav:
 
 def header(size: int, *, encoding: AudioFormat = AudioFormat.PCM16_8K, channels: int = 1, rate: int = 0) -> bytes:
     """The header before `size` bytes of audio; write it again when the size is known. `rate` 0 is the encoding's."""
-    width, rate, size = encoding.width, rate or encoding.rate, min(size, _LIMIT)
+    width, rate, size = encoding.width, rate or encoding.rate, min(size, OPEN_END)
     form = (_TAGS.get(encoding, 1), channels, rate, rate * channels * width, channels * width, 8 * width)
     riff = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", size + HEADER - 8, b"WAVE", b"fmt ", 16, *form)
     return riff + struct.pack("<4sI", b"data", size)
+
+
+def mended(head: bytes, size: int) -> bytes:
+    """A header of ours as it is; where it was written before the size was known, with `size`."""
+    if head[40:44] != struct.pack("<I", OPEN_END):
+        return head
+    size = min(size, OPEN_END)
+    return head[:4] + struct.pack("<I", size + HEADER - 8) + head[8:40] + struct.pack("<I", size)
 
 
 def write(samples: Samples, rate: int) -> bytes:

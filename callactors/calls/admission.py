@@ -259,7 +259,7 @@ class Admission:
             boxes=boxes,
             record=record,
             terms=self.making.terms(record.call, lines),
-            recorder=self.making.recorder(record.call, playbook, boxes),
+            recorder=self.making.recorder(record, playbook, boxes),
             outside=self.making.outside,
         )
         self._opened(record, offered, leg, playbook.scenario.scenario)

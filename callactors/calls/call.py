@@ -97,7 +97,7 @@ class Call:
             line=self.line,
             vault=self.vault,
             record=self.record,
-            tape=lambda order: None,
+            tape=self.boxes.tape.tell,
             hush=lambda: self.conductor.hush(),
             remind=lambda: self.conductor.say(self.conductor.phrases.keys_only),
         )

@@ -59,7 +59,7 @@ class Collecting:
     line: Line
     vault: Vault
     record: CallRecord
-    tape: Callable[[PauseRecording | ResumeRecording], None]
+    tape: Callable[[PauseRecording | ResumeRecording], object]
     hush: Callable[[], object]  # the agent, when the caller begins to type
     remind: Callable[[], object]  # say that only keys are taken
     _wanted: Wanted | None = attrs.field(default=None, init=False)

@@ -14,8 +14,9 @@ import attrs
 import trio
 
 from callactors.actors.mailbox import Mailbox
-from callactors.actors.messages import AgentHeard, By, CallerAudio, LegEnded, Message
+from callactors.actors.messages import By, CallerAudio, LegEnded, Message
 from callactors.actors.sip_leg import SipLeg
+from callactors.actors.tape import Tape
 from callactors.calls.announcement import close_record, speak
 from callactors.calls.bridge import bridge
 from callactors.calls.dialer import PlacedLeg, Reached, Unreached
@@ -106,7 +107,7 @@ class EmergencyCall:
         number = self._dialled
         await self._written(partial(self.record.dialling, number, way))
         events: Mailbox[Message] = Mailbox(EVENTS)
-        audio, tape = Mailbox[CallerAudio](1), Mailbox[CallerAudio | AgentHeard](1)
+        audio, tape = Mailbox[CallerAudio](1), Tape()
         config = self.outside.config
         leg = SipLeg.placed(
             number, way, config.trunk(way.trunk), self.outside.endpoint, self.outside.plane,

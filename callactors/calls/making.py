@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 import attrs
 import trio
 
 from callactors.actors.recorder import Recorder
+from callactors.calls.archive import Archive
 from callactors.calls.models import ModelLine
 from callactors.calls.money import Meter, Purse
 from callactors.calls.outside import Outside
 from callactors.calls.playbook import Playbook
+from callactors.calls.record import CallRecord
 from callactors.calls.terms import Mailboxes, Terms
 from callactors.calls.voice import Cached
 from callactors.config import Config
@@ -50,6 +51,7 @@ class Making:
     writes: Callable[[], trio.Nursery]
     outside: Outside
     purse: Purse
+    archive: Archive
     location: str = ""  # PIDF-LO of this house
 
     def terms(self, call: str, lines: list[ModelLine]) -> Terms:
@@ -63,10 +65,8 @@ class Making:
             meter=Meter(self.purse),
         )
 
-    def recorder(self, call: str, playbook: Playbook, boxes: Mailboxes) -> Recorder | None:
-        if recording_mode(playbook.scenario, self.config) != "always":
-            return None
-        return Recorder(Path(self.config.data_dir) / "recordings" / f"{call}.wav", boxes.tape)
+    def recorder(self, record: CallRecord, playbook: Playbook, boxes: Mailboxes) -> Recorder | None:
+        return self.archive.recorder(recording_mode(playbook.scenario, self.config), boxes.tape, record)
 
     def models(self, playbook: Playbook, speaking: Callable[[ModelLine], int]) -> list[ModelLine]:
         """The models a call may use, in order: those that have room. Raises Refused when none has."""

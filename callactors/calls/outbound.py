@@ -162,7 +162,7 @@ class Outbound:
             boxes=boxes,
             record=record,
             terms=self.making.terms(record.call, lines),
-            recorder=self.making.recorder(record.call, playbook, boxes),
+            recorder=self.making.recorder(record, playbook, boxes),
             outside=self.making.outside,
             dialling=Dialling(wanted, self.making.outside),
         )

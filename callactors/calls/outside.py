@@ -12,8 +12,9 @@ import attrs
 import trio
 
 from callactors.actors.mailbox import Mailbox
-from callactors.actors.messages import AgentHeard, CallerAudio
+from callactors.actors.messages import CallerAudio
 from callactors.actors.sip_leg import SipLeg
+from callactors.actors.tape import Tape
 from callactors.calls.dialer import Dialer, PlacedLeg, Reached, Unreached
 from callactors.calls.living import Living
 from callactors.config import Config
@@ -56,7 +57,7 @@ class Outside:
         number = call.next_leg()
         call.terms.tell("dialling", leg=number, trunk=way.trunk, hop=str(way.hop), plainer=way.plainer)
         await call.record.dialling(number, way)
-        unheard: tuple[Mailbox[CallerAudio], Mailbox[CallerAudio | AgentHeard]] = (Mailbox(1), Mailbox(1))
+        unheard = Mailbox[CallerAudio](1), Tape()
         audio, tape = (call.boxes.from_leg, call.boxes.tape) if conversing else unheard
         trunk, advertise = self.config.trunk(way.trunk), self.config.listen.advertise
         leg = SipLeg.placed(

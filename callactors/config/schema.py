@@ -20,6 +20,7 @@ from callactors.sip.address import Address
 
 Status = Annotated[int, msgspec.Meta(ge=400, le=699)]
 RecordingMode = Literal["off", "on_demand", "consent", "always"]
+RecordingFormat = Literal["wav", "opus"]
 
 
 class SipListener(Section, frozen=True, kw_only=True):
@@ -148,7 +149,10 @@ class Stores(Section, frozen=True, kw_only=True):
 
 
 class Recording(Section, frozen=True, kw_only=True):
+    """`keep_days` None keeps recordings for ever; with a `key` they are encrypted on disk."""
+
     mode: RecordingMode = "off"
+    format: RecordingFormat = "wav"
     keep_days: Positive | None = None
     key: Secret | None = None
 

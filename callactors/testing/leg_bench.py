@@ -71,6 +71,7 @@ class Side:
 
     def taped(self) -> list[CallerAudio | AgentHeard]:
         """What has come for the recording since the last look."""
+        assert isinstance(self.leg.tape, Mailbox)  # the bench's
         return _taken(self.leg.tape)
 
 
