@@ -139,3 +139,30 @@ async def test_an_orphans_peer_that_is_of_no_trunk_any_more_gets_its_bye_and_may
     assert bye.startswith(b"BYE ")
     assert b"CSeq: 1003 BYE" in bye
     assert answer
+
+
+async def fetch(address: Address, path: str) -> tuple[int, str]:
+    """The status and body of a page."""
+    async with await trio.open_tcp_stream(*address) as stream:
+        await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join([chunk async for chunk in stream])
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), body.decode()
+
+
+async def test_a_process_that_serves_has_a_page_of_meters_and_says_when_it_is_full(tmp_path: Path) -> None:
+    with trio.fail_after(20):
+        async with serving(house(tmp_path, web="127.0.0.1:0"), brain=MUTE) as up:
+            assert up.web is not None
+            while up.switchboard.vitals().sample == 0:  # noqa: ASYNC110 - the pulse announces nothing
+                await trio.sleep(0.02)
+            status, page = await fetch(up.web, "/metrics")
+            up.switchboard.room.calls = 0
+            busy, told = await fetch(up.web, "/readyz")
+    assert status == 200
+    values = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+    assert float(values["callactors_descriptors"]) > 3
+    assert float(values["callactors_memory_bytes"]) > 1e7
+    assert float(values["callactors_loop_lag_seconds_count"]) >= 1
+    assert float(values["callactors_rtp_ports_free"]) == 200
+    assert (busy, "limits.calls is 0" in told) == (503, True)

@@ -65,6 +65,20 @@ async def test_a_process_that_takes_no_calls_says_so_with_503() -> None:
     await with_server(ask, ready="draining")
 
 
+async def test_metrics_are_text_as_prometheus_wants_it() -> None:
+    app = make_app(partial(health, "alive"), partial(health, "ready"), lambda: b"# HELP callactors_calls Live.\n")
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(run_web, app, "127.0.0.1", 0)
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = b"".join([chunk async for chunk in stream])
+        nursery.cancel_scope.cancel()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"content-type: text/plain; version=0.0.4; charset=utf-8" in head.lower()
+    assert body == b"# HELP callactors_calls Live.\n"
+
+
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
 async def test_the_server_survives(attack: bytes) -> None:
     async def ask(port: int) -> None:
