@@ -1,18 +1,12 @@
-"""`bench`: what this machine does with callactors, measured from outside by programs that know nothing of ours."""
+"""`bench`: what this machine does with callactors, from outside: media by programs of our own, set-up by SIPp."""
 
 from __future__ import annotations
 
 import typer
 
+from callactors.commands.bench.command import media
 from callactors.commands.bench.setup import setup
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(invoke_without_command=True)
+app.callback()(media)
 app.command()(setup)
-
-
-@app.callback()
-def bench() -> None:
-    """Measure what this machine does with callactors.
-
-    Example: python -m callactors bench setup
-    """

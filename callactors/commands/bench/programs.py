@@ -44,7 +44,7 @@ async def house(folder: Path) -> AsyncIterator[tuple[Address, int]]:
     (folder / "house.yaml").write_text(CONFIG.format(data=folder))
     options = ["--sip", f"{HOST}:0", "--web", "off", "--data", str(folder)]
     command = [sys.executable, "-m", "callactors", "run", str(folder / "house.yaml"), *options]
-    async with _running(command, folder / "house.log") as process:
+    async with running(command, folder / "house.log") as process:
         assert process.stdout is not None  # it was asked for
         ready = b""
         with trio.move_on_after(START):
@@ -65,7 +65,7 @@ async def floor(folder: Path) -> AsyncIterator[tuple[Address, int]]:
         text = text.replace(word, value)
     (folder / "floor.cfg").write_text(text)
     command = ["kamailio", "-f", str(folder / "floor.cfg"), "-DD", "-E", "-m", "256", "-M", "8"]
-    async with _running(command, folder / "floor.log") as process:
+    async with running(command, folder / "floor.log") as process:
         with trio.move_on_after(START) as patience:
             await _answers(Address(HOST, FLOOR_PORT))
         if patience.cancelled_caught:
@@ -78,16 +78,35 @@ def _modules() -> str:
 
 
 @asynccontextmanager
-async def _running(command: Sequence[str], log: Path) -> AsyncIterator[trio.Process]:
-    """A child for as long as the block lasts; its standard error goes to `log`."""
+async def running(command: Sequence[str], log: Path, stdin: int | None = None) -> AsyncIterator[trio.Process]:
+    """A child for as long as the block lasts; its standard error goes to `log`, `stdin` may be a pipe."""
     async with trio.open_nursery() as nursery:
         with log.open("wb") as errors:
-            run = partial(trio.run_process, list(command), stdout=subprocess.PIPE, stderr=errors, check=False)
+            run = partial(
+                trio.run_process,
+                list(command),
+                stdin=b"" if stdin is None else stdin,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                check=False,
+                deliver_cancel=_end,
+            )
             process: trio.Process = await nursery.start(run)
         try:
             yield process
         finally:
             nursery.cancel_scope.cancel()
+
+
+async def _end(process: trio.Process) -> None:
+    """SIGTERM, and again for one that has calls to finish; the third word is SIGKILL."""
+    with trio.CancelScope(shield=True):
+        for patience in (1.0, 3.0):
+            process.terminate()
+            with trio.move_on_after(patience):
+                await process.wait()
+                return
+        process.kill()
 
 
 async def _answers(address: Address) -> None:
@@ -113,6 +132,15 @@ def cpu_seconds(pid: int) -> float:
     for one in (pid, *_children(pid)):
         fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
         total += (int(fields[11]) + int(fields[12])) / TICK
+    return total
+
+
+def memory_kb(pids: Sequence[int]) -> int:
+    """What processes and their children hold in memory now, shared pages included."""
+    total = 0
+    for one in (each for pid in pids for each in (pid, *_children(pid))):
+        status = Path(f"/proc/{one}/status").read_text()
+        total += int(status.partition("VmRSS:")[2].split()[0])
     return total
 
 
