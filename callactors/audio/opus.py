@@ -71,20 +71,20 @@ class Wishes:
 
 def missing() -> str:
     """Why there is no Opus on this machine; empty when there is."""
-    return _load()[1]
+    return load()[1]
 
 
 def version() -> str:
     """What libopus says of itself, as "libopus 1.3.1"; empty without it."""
-    opus = _load()[0]
+    opus = load()[0]
     return "" if opus is None else str(opus.api.info.get_version_string().decode())
 
 
 @cache
-def _load() -> tuple[Any, str]:
-    """opuslib on the first libopus that can be loaded, and else the reason."""
+def load() -> tuple[Any, str]:
+    """opuslib on the first libopus that can be loaded; None and the reason, where there is none."""
     tried: list[str] = []
-    for path in _candidates():
+    for path in candidates():
         try:
             ctypes.CDLL(path)
         except OSError as problem:
@@ -94,7 +94,8 @@ def _load() -> tuple[Any, str]:
     return None, "; ".join(tried) or "libopus is not installed"
 
 
-def _candidates() -> Iterator[str]:
+def candidates() -> Iterator[str]:
+    """Where a libopus may be: the system's, then those inside wheels that may be installed."""
     yield "libopus.so.0"
     if found := ctypes.util.find_library("opus"):
         yield found
@@ -116,7 +117,7 @@ def _import(path: str) -> tuple[Any, str]:
             import opuslib.api.decoder
             import opuslib.api.encoder
             import opuslib.api.info
-    except ImportError as problem:
+    except (ImportError, AttributeError) as problem:
         return None, f"opuslib is not there ({problem})"
     finally:
         names["find_library"] = look
@@ -160,7 +161,7 @@ class Opus:
     width = WIDTH
 
     def __init__(self, fmtp: str = "") -> None:
-        opus, why_not = _load()
+        opus, why_not = load()
         if opus is None:
             raise RuntimeError(why_not)
         self._opus, self.wishes = opus, Wishes.parse(fmtp)
@@ -243,7 +244,7 @@ class FileEncoder:
     """One side of a recording, mono at `rate` (8, 16, 24 or 48 kHz): every frame has a packet. Raises as Opus does."""
 
     def __init__(self, rate: int, bitrate: int) -> None:
-        opus, why_not = _load()
+        opus, why_not = load()
         if opus is None:
             raise RuntimeError(why_not)
         self._opus = opus

@@ -6,7 +6,6 @@ configuration of this folder (or the embedded default) cannot run without it; on
 
 from __future__ import annotations
 
-import ctypes.util
 import importlib.util
 import json as json_module
 import os
@@ -22,6 +21,7 @@ import attrs
 import typer
 
 from callactors import config as configuration
+from callactors.audio import codecs, opus
 from callactors.config import Config
 from callactors.config.schema import EmbeddedModel
 from callactors.errors import ConfigError
@@ -77,7 +77,7 @@ def examine(model_dir: Path | None = None, data: str | None = None) -> Iterator[
     finding, config = _configuration(data)
     yield finding
     yield from _weights(config, model_dir)
-    yield _opus()
+    yield from _codecs()
     yield _descriptors(config)
     yield from _ports(config)
     yield _data_folder(config)
@@ -119,10 +119,13 @@ def _weights(config: Config, model_dir: Path | None) -> Iterator[Finding]:
         yield Finding(name, well, what, "" if well else "the embedded brain needs it", needed=needed)
 
 
-def _opus() -> Finding:
-    there = ctypes.util.find_library("opus") is not None
-    remedy = "install libopus0; without it Opus is not offered, G.711 is"
-    return Finding("libopus", there, "found" if there else "not found", remedy, needed=False)
+def _codecs() -> Iterator[Finding]:
+    """What may be missing of them; G.711 is always there."""
+    for codec, remedy in codecs.REMEDIES.items():
+        reason = codecs.missing(codec)
+        there = (opus.version() if codec == "opus" else "there") if not reason else ""
+        remedy += "; it is not offered until then"
+        yield Finding(f"codec {codec}", not reason, there or reason, remedy, needed=False)
 
 
 def _descriptors(config: Config) -> Finding:

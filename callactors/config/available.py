@@ -10,23 +10,12 @@ from collections.abc import Iterator
 from callactors.config.config import Config
 from callactors.config.problems import NotAvailable
 
-CODECS = ("pcmu", "pcma")
-
 
 def check(config: Config) -> Iterator[NotAvailable]:
     """A NotAvailable for each value that is not built yet."""
-    yield from _trunks(config)
     yield from _recording(config)
     if not config.stores.url.startswith("sqlite:///"):
         yield config.marks.not_available("stores.url", "", "use sqlite:///PATH")
-
-
-def _trunks(config: Config) -> Iterator[NotAvailable]:
-    for name, trunk in config.trunks.items():
-        path = f"trunks.{name}"
-        for index, codec in enumerate(trunk.codecs):
-            if codec not in CODECS:
-                yield config.marks.not_available(f"{path}.codecs[{index}]", codec, f"use {' or '.join(CODECS)}")
 
 
 def _recording(config: Config) -> Iterator[NotAvailable]:

@@ -7,6 +7,7 @@ import os.path
 
 import msgspec
 
+from callactors.audio.codecs import speakable
 from callactors.config.problems import Marks
 from callactors.config.profiles import filled
 from callactors.config.schema import Settings
@@ -19,8 +20,8 @@ from callactors.sip.login import Account
 from callactors.sip.policy import Policy
 
 _AS_WRITTEN = (
-    "codecs", "responses", "to", "dtmf", "srtp", "early_media", "hold", "refer", "refers", "country", "channels", "cps",
-    "caller_ids", "privacy",
+    "codec_order", "responses", "to", "dtmf", "srtp", "early_media", "hold", "refer", "refers", "country", "channels",
+    "cps", "caller_ids", "privacy",
 )  # fmt: skip
 
 
@@ -62,6 +63,7 @@ class Config(Settings, frozen=True, kw_only=True):
             name=name,
             sources=settings.sources,
             media_sources=settings.sources if settings.media_from is None else settings.media_from,
+            codecs=speakable(settings.codecs),
             **{word: getattr(settings, word) for word in _AS_WRITTEN},
         )
 

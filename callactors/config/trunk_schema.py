@@ -11,11 +11,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from callactors.config.section import Amount, Positive, Section
-from callactors.config.values import FileName, Name, Number, Seconds, Secret, Uri
+from callactors.config.values import CodecName, FileName, Name, Number, Seconds, Secret, Uri
 from callactors.routing.trunk import Network
 from callactors.sip.login import Account
 
-Codec = Literal["pcmu", "pcma", "opus", "g722"]
 Algorithm = Literal["SHA-256", "SHA-512-256", "MD5"]
 Country = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
 LOOPBACK_4 = ipaddress.IPv4Network("127.0.0.0/8")
@@ -108,7 +107,8 @@ class TrunkSettings(Section, frozen=True, kw_only=True):
     register: Registration | None = None
     tls: TrunkTls | None = None
     identity: Identity | None = None
-    codecs: tuple[Codec, ...] = ("pcmu", "pcma")
+    codecs: tuple[CodecName, ...] = (CodecName("pcmu"), CodecName("pcma"))  # the order in which we offer them
+    codec_order: Literal["theirs", "ours"] = "theirs"  # whose order decides when we answer
     dtmf: Literal["rfc4733", "info", "inband"] = "rfc4733"
     srtp: Literal["off", "prefer", "require"] = "off"
     responses: Literal["rfc3581", "source"] = "rfc3581"

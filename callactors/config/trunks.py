@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from callactors.audio.codecs import missing, speakable
 from callactors.config.config import Config
 from callactors.config.problems import quoted
 from callactors.config.trunk_schema import LOOPBACK_4, LOOPBACK_6, TrunkSettings
@@ -50,6 +51,9 @@ def _known(config: Config, path: str, trunk: TrunkSettings) -> Iterator[ConfigEr
         yield config.marks.error(f"{path}.from", problem, remedy)
     if not trunk.codecs:
         yield config.marks.error(f"{path}.codecs", "is empty", "[pcmu, pcma] is meant")
+    elif not speakable(trunk.codecs):
+        problem = f"has no codec that this machine can speak: {missing(trunk.codecs[0])}"
+        yield config.marks.error(f"{path}.codecs", problem, "add pcmu or pcma")
     if trunk.country is not None and not known_country(trunk.country):
         problem = f"{quoted(trunk.country)} is no country with numbers of its own"
         yield config.marks.error(f"{path}.country", problem, "two letters of ISO 3166 are meant, as US or DE")

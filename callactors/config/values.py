@@ -21,6 +21,10 @@ Uri = NewType("Uri", str)  # sip: or sips:
 Number = NewType("Number", str)  # E.164 with its plus
 Name = NewType("Name", str)  # what we name things with: safe in a path, a tag and a log line
 FileName = NewType("FileName", str)  # a relative path that stays below its folder
+CodecName = NewType("CodecName", str)  # one of CODECS
+
+CODECS = ("pcmu", "pcma", "opus", "g722")
+_CALLED = {"ulaw": "pcmu", "alaw": "pcma", "g711": "pcmu", "g711u": "pcmu", "g711a": "pcma", "mulaw": "pcmu"}
 
 T = TypeVar("T")
 
@@ -173,6 +177,16 @@ def file_name(text: str) -> FileName:
     return FileName(text)
 
 
+def codec_name(text: str) -> CodecName:
+    if text.startswith("g729"):
+        problem = "is not spoken: its one free implementation is GPL-3.0, and the others want a licence per channel"
+        raise Unreadable(problem, "whoever offers g729 offers pcmu or pcma too")
+    if text not in CODECS:
+        meant = _CALLED.get(text.lower().replace("-", ""))
+        raise Unreadable(f"is not one of {', '.join(CODECS)}", f"did you mean {meant}?" if meant else "")
+    return CodecName(text)
+
+
 READERS: dict[object, Callable[[str], object]] = {
     Secret: secret,
     bool: boolean,
@@ -187,4 +201,5 @@ READERS: dict[object, Callable[[str], object]] = {
     Number: number,
     Name: name,
     FileName: file_name,
+    CodecName: codec_name,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from callactors.audio.codecs import REMEDIES, missing
 from callactors.config.config import Config
 from callactors.errors import ConfigError, MalformedMessage
 from callactors.sip.uri import SipUri, parse_uri
@@ -14,6 +15,7 @@ def warn(config: Config) -> Iterator[ConfigError]:
     yield from _emergency(config)
     yield from _bare(config)
     yield from _unheard(config)
+    yield from _unspoken(config)
     yield from _readable_keys(config)
 
 
@@ -71,6 +73,15 @@ def _readable_keys(config: Config) -> Iterator[ConfigError]:
         elif not tls_heard:
             problem = f"calls from {name} can only come with their SRTP keys in clear SIP"
             yield config.marks.error(f"trunks.{name}.srtp", problem, "add a tls line to listen.sip")
+
+
+def _unspoken(config: Config) -> Iterator[ConfigError]:
+    """A codec that is missing on this machine is not offered."""
+    for name, trunk in config.trunks.items():
+        for index, codec in enumerate(trunk.codecs):
+            if reason := missing(codec):
+                problem = f"{codec} is not offered: {reason}"
+                yield config.marks.error(f"trunks.{name}.codecs[{index}]", problem, REMEDIES[codec])
 
 
 def _transport(text: str) -> str:

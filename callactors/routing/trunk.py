@@ -30,7 +30,8 @@ class Trunk:
     name: str
     sources: tuple[Network, ...]  # `from`
     media_sources: tuple[Network, ...]  # `media_from`
-    codecs: tuple[str, ...] = ("pcmu", "pcma")
+    codecs: tuple[str, ...] = ("pcmu", "pcma")  # the order in which we offer them
+    codec_order: Literal["theirs", "ours"] = "theirs"  # whose order decides when we answer
     responses: str = "rfc3581"  # or "source"
     to: tuple[str, ...] = ()  # URIs; several share its calls
     dtmf: Literal["rfc4733", "info", "inband"] = "rfc4733"

@@ -108,8 +108,10 @@ def test_each_part_that_does_not_fit_is_told_by_its_path(more: str, path: str) -
     [
         ("{from: []}", "trunks.acme.from"),
         ("{from: [10.0.0.1], codecs: []}", "trunks.acme.codecs"),
+        ("{from: [10.0.0.1], codecs: [pcmu, g729]}", "trunks.acme.codecs[1]: "),
+        ("{from: [10.0.0.1], codec_order: mine}", "trunks.acme.codec_order"),
         ("{from: 10.0.0.1}", "trunks.acme.from"),
-        ("{from: [10.0.0.1], dtmf: inband}", "trunks.acme.dtmf"),
+        ("{from: [10.0.0.1], dtmf: pulses}", "trunks.acme.dtmf"),
         ("{from: [10.0.0.1], refer: maybe}", "trunks.acme.refer"),
         ("{from: [10.0.0.1], country: usa}", "trunks.acme.country"),
         ("{from: [10.0.0.1], cps: -1}", "trunks.acme.cps"),

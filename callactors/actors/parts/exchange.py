@@ -12,6 +12,7 @@ import trio
 
 from callactors.actors.messages import HeldByPeer
 from callactors.actors.parts.negotiation import REFUSED, Negotiation
+from callactors.audio.codecs import FORMATS
 from callactors.audio.format import AudioFormat
 from callactors.audio.melody import melody
 from callactors.net.media_plane import MediaStream
@@ -48,8 +49,7 @@ class Exchange:
     @property
     def format(self) -> AudioFormat:
         """What is spoken; before that is agreed on, what we would like best."""
-        spoken = self.trunk.codecs[0] if self.agreement is None else self.agreement.codec
-        return AudioFormat(spoken) if spoken in ("pcmu", "pcma") else AudioFormat.PCMU
+        return FORMATS[self.trunk.codecs[0] if self.agreement is None else self.agreement.codec]
 
     @property
     def held(self) -> bool:
@@ -156,6 +156,11 @@ class Exchange:
     def reoffer(self) -> None:
         """Say again what we want; what the peer held is resumed by it where it agrees."""
         self.endpoint.reinvite(self.session, self.sdp.offer_again())
+
+    def rekey(self) -> None:
+        """Offer new SRTP keys by re-INVITE; with a peer in clear nothing changes."""
+        self.sdp.rekeying = True
+        self.reoffer()
 
     def over(self) -> None:
         """The dialog has ended: nobody waits for an answer any more."""

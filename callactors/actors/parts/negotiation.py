@@ -142,6 +142,7 @@ class Negotiation:
                 direction=self.wanted,
                 previous=self._said,
                 protection=Protection(self.trunk.srtp, secrets.token_bytes, self._security),
+                ours_first=self.trunk.codec_order == "ours",
             )
         )
         self._said = agreement.local
