@@ -48,7 +48,6 @@ SENT_BATCH = 3  # frames told at once
 KEPT = 16  # packets of a source not believed yet
 DRAIN = 1_024  # datagrams that may have queued up before connect(); with more, connecting is tried again later
 BUFFER = 2_048
-OLD_KEYS = 3.0  # seconds after a change of keys in which the old ones are still understood
 _ONE_WAY = (HOLD + FRAME) / 8  # ms we may hold audio back, for the E-model
 
 
@@ -92,7 +91,6 @@ class MediaStream:
         self._sends = self._receives = self._connected = self._collided = False
         self._codec: Codec | None = None
         self._srtp: Srtp | None = None
-        self._old_keys_until = now
         self._sender = Sender(random)
         self._frame = 0
         self.fill = Fill()
@@ -127,7 +125,7 @@ class MediaStream:
             self._disconnect()
             self._change_codec(self._receiver, codec, now)
             self._receiver.agree(codec, agreement.payload_type, agreement.telephone_event, now)
-        self._secure(agreement, now)
+        unopened = self._secure(agreement, now)
         self._agreement, self._codec = agreement, codec
         self._kept.clear()
         self._sends = agreement.direction in ("sendrecv", "sendonly") and _reachable(remote)
@@ -136,6 +134,8 @@ class MediaStream:
         self._reports.rate = codec.clock_rate
         self.fill.speak(codec.format)
         self._sender.agree(codec, agreement.remote_payload_type, agreement.remote_telephone_event, agreement.ptime)
+        for data in unopened:
+            self._received(data, self._latch.target, now)
 
     def _codec_for(self, agreement: Agreement) -> Codec:
         """The one that is spoken, where it stays the same: it remembers what it heard."""
@@ -143,16 +143,16 @@ class MediaStream:
         same = old is not None and (old.codec, old.parameters) == (agreement.codec, agreement.parameters)
         return self._codec if same and self._codec is not None else make_codec(agreement.codec, agreement.parameters)
 
-    def _secure(self, agreement: Agreement, now: float) -> None:
-        """SRTP with the keys agreed on; the same keys again go on where they were."""
+    def _secure(self, agreement: Agreement, now: float) -> list[bytes]:
+        """SRTP with the keys agreed on, the same keys going on where they were; datagrams that these may open."""
         if agreement.security is None:
             self._srtp = None
-        elif self._srtp is None:
+            return []
+        if self._srtp is None:
             self._srtp = Srtp(agreement.security)
-        else:
-            self._old_keys_until = now + OLD_KEYS
-            if self._srtp.agree(agreement.security) and self._sender.sent >= 0x8000:
-                self._sender.renumber()  # our sequence numbers may have passed 65535: see Srtp.agree
+        elif self._srtp.agree(agreement.security, now) and self._sender.sent >= 0x8000:
+            self._sender.renumber()  # our sequence numbers may have passed 65535: see Srtp.agree
+        return self._srtp.unopened()
 
     @property
     def started(self) -> bool:
@@ -415,8 +415,8 @@ class MediaStream:
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + SWEEP
         self._connect_if_settled(now)
-        if self._srtp is not None and now >= self._old_keys_until:
-            self._srtp.expire()
+        if self._srtp is not None:
+            self._srtp.expire(now)
         if (told := self._silence.look(now, receives=self._receives, reported_at=self._reports.heard_at)) is not None:
             self._deliver(told)
         if self._reports.due(now):

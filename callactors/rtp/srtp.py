@@ -1,13 +1,14 @@
 """SRTP and SRTCP of one stream (RFC 3711, RFC 7714), by libsrtp. The one file that imports pylibsrtp. Its rules:
 
 - What does not authenticate, was heard before, or came in clear is MalformedPacket, and changes nothing.
-- New keys (RFC 4568 section 7.1.4) sound at once; until `expire` the old ones are still understood.
+- New keys (RFC 4568 section 7.1.4) sound at once; for a little while the old ones are still understood.
 - Whether a new key goes on counting rollovers (RFC 3711 section 3.3.1) or begins at 0, as most do, is found by trying.
 - An MKI is taken off and must be the one that was named; we send none. A key is not heard past its lifetime.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 import attrs
@@ -16,6 +17,8 @@ from pylibsrtp import Error, Policy, Session
 from callactors.errors import MalformedPacket
 
 SOURCES = 256  # SSRCs that may speak under one key: libsrtp keeps a stream for each
+OLD_KEYS = 3.0  # seconds after a change of keys in which the old ones are still understood
+UNOPENED = 8  # datagrams kept that may be under a key whose answer is still on its way
 GUESSES = 32  # packets for which a rollover is guessed that nobody heard
 SHORTEST_RTP, SHORTEST_RTCP = 12, 8  # bytes, before what SRTP adds
 _STEP = 0x6000  # how far a sequence number may jump and still be taken for newer
@@ -81,8 +84,10 @@ class Srtp:
         self._ear = _Ear(security.receive)
         self._others: list[_Ear] = []
         self._guesses = GUESSES
+        self._old_until = 0.0
+        self._unopened: deque[bytes] = deque(maxlen=UNOPENED)
 
-    def agree(self, security: Security) -> bool:
+    def agree(self, security: Security, now: float) -> bool:
         """Go on with these keys; whether we now send under other ones. Those that stay keep their state.
 
         Who now sends under other keys and may have passed sequence number 65535 takes another SSRC, and numbers under
@@ -90,6 +95,7 @@ class Srtp:
         """
         if security.receive != self.security.receive:
             self._listen_for(security.receive)
+            self._old_until = now + OLD_KEYS
         renewed = security.send != self.security.send
         if renewed:
             self._send = _session(security.send, Policy.SSRC_ANY_OUTBOUND)
@@ -106,10 +112,16 @@ class Srtp:
             self._others.insert(0, _turned(self._ear, ssrc, index))
         self._guesses = GUESSES
 
-    def expire(self) -> None:
-        """A while after `agree`: whoever was heard by the new key is understood by no older one."""
-        if self._others and self._ear.heard:
+    def expire(self, now: float) -> None:
+        """OLD_KEYS after `agree` whoever was heard by the new key is understood by no older one."""
+        if self._others and now >= self._old_until and self._ear.heard:
             self._others.clear()
+
+    def unopened(self) -> list[bytes]:
+        """The last datagrams no key opened: who answers a re-offer speaks under its key before we have the answer."""
+        kept = list(self._unopened)
+        self._unopened.clear()
+        return kept
 
     def protect(self, rtp: bytes) -> bytes:
         """An RTP packet as it goes on the wire: at most 1356 bytes, with a sequence number not used before."""
@@ -126,6 +138,7 @@ class Srtp:
         except MalformedPacket:
             rtp = self._otherwise(data)
             if rtp is None:
+                self._unopened.append(data)
                 raise
             return rtp
 

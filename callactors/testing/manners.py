@@ -6,6 +6,7 @@ from typing import Literal
 
 import attrs
 
+from callactors.sdp.crypto import Policy
 from callactors.sip.headers import cseq
 from callactors.sip.message import Request, Response
 from callactors.sip.transfer import is_terminated, read_sipfrag
@@ -23,7 +24,7 @@ class Manners:
     `refer` answers a REFER (202 accepts). `final` is the status of the last NOTIFY: "outcome" dials the target and
     reports what came of it, a number reports that without dialling, None sends none. `hold` puts the referrer on hold
     while the REFER is pending. `bye_for_notify` hangs up in place of the last NOTIFY. `moves_after` is the number of
-    seconds after the answer at which RTP moves to another port unannounced.
+    seconds after the answer at which RTP moves to another port unannounced. `srtp` is a policy as trunks have it.
     """
 
     invite: Literal["ring", "silence", "trying"] | int = "ring"
@@ -37,6 +38,7 @@ class Manners:
     hold: bool = False
     bye_for_notify: bool = False
     moves_after: float | None = None
+    srtp: Policy = "off"
 
 
 @attrs.frozen

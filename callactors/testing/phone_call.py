@@ -4,6 +4,7 @@ user_agent.py; what it does by itself is `Manners`.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Literal, Protocol
 
@@ -13,8 +14,9 @@ import trio
 from callactors.actors.mailbox import Mailbox
 from callactors.errors import MalformedDescription, NoCommonFormat
 from callactors.net.sip_endpoint import SipEndpoint
+from callactors.sdp.crypto import Protection
 from callactors.sdp.description import Description, parse
-from callactors.sdp.offer import Direction, accept_answer, answer, make_offer
+from callactors.sdp.offer import Direction, accept_answer, answer, live_stream, make_offer
 from callactors.sip import events as sip
 from callactors.testing.manners import Manners, Notify
 from callactors.testing.rtp_line import RtpLine
@@ -134,7 +136,10 @@ class PhoneCall:
 
     # -- the session description ---------------------------------------------------------------------------------
 
-    def make_offer(self, direction: Direction = "sendrecv", codecs: tuple[str, ...] = ()) -> bytes:
+    def make_offer(
+        self, direction: Direction = "sendrecv", codecs: tuple[str, ...] = (), *, rekey: bool = False
+    ) -> bytes:
+        protocol, crypto = self._protection.offer(live_stream(self.local), renewed=rekey)
         self.local = make_offer(
             local_host=self.line.address.host,
             local_port=self.line.address.port,
@@ -142,8 +147,16 @@ class PhoneCall:
             session_id=self.session + 1,
             direction=direction,
             previous=self.local,
+            protocol=protocol,
+            crypto=crypto,
         )
         return bytes(self.local)
+
+    @property
+    def _protection(self) -> Protection:
+        agreement = self.line.agreement
+        current = None if agreement is None else agreement.security
+        return Protection(self.agent.manners.srtp, secrets.token_bytes, current)
 
     def _answer_to(self, offer: Description) -> bytes:
         agreement = answer(
@@ -154,17 +167,23 @@ class PhoneCall:
             session_id=self.session + 1,
             version=1,
             previous=self.local,
+            protection=self._protection,
         )
         self.local = agreement.local
         self.line.agree(agreement)
         return bytes(agreement.local)
 
     async def reoffer(
-        self, direction: Direction = "sendrecv", *, codecs: tuple[str, ...] = (), update: bool = False
+        self,
+        direction: Direction = "sendrecv",
+        *,
+        codecs: tuple[str, ...] = (),
+        update: bool = False,
+        rekey: bool = False,
     ) -> int:
-        """Offer anew by re-INVITE, or UPDATE; the status of the answer."""
+        """Offer anew by re-INVITE, or UPDATE; with `rekey` under a new SRTP key. The status of the answer."""
         offer = self.agent.endpoint.update if update else self.agent.endpoint.reinvite
-        offer(self.session, self.make_offer(direction, codecs))
+        offer(self.session, self.make_offer(direction, codecs, rekey=rekey))
         return await self.reanswered.receive()
 
     def _agree(self, body: bytes) -> None:

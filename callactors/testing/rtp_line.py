@@ -1,6 +1,6 @@
 """One RTP line of a test phone: speaks at real pace, and keeps every packet it sent and heard with its time.
 
-- It shares packet layout and telephone events with the product (rtp/), and nothing else: no latch, no playout, no
+- It shares packet layout, telephone events and SRTP with the product (rtp/), and nothing else: no latch, no playout, no
   receiver, so that what it measures does not come from what is measured.
 - 50 packets a second once agreed on, silence between words; none on hold. It sends to the agreed address only.
 """
@@ -20,6 +20,7 @@ from callactors.audio.g711 import Samples
 from callactors.errors import MalformedPacket
 from callactors.net.udp import UdpSocket
 from callactors.rtp.packet import RtpPacket, parse
+from callactors.rtp.srtp import Srtp
 from callactors.rtp.telephone_event import EventPacket, EventReceiver, event_packets
 from callactors.sdp.offer import Agreement
 from callactors.sip.address import Address, Hop
@@ -68,6 +69,8 @@ class RtpLine:
         self._socket = UdpSocket(host, 0)
         self._former: UdpSocket | None = None
         self.agreement: Agreement | None = None
+        self.refused = 0  # packets that were not authentic SRTP, or no RTP
+        self._srtp: Srtp | None = None
         self.heard: list[HeardPacket] = []
         self.digits: list[str] = []
         self.sent = 0
@@ -91,7 +94,9 @@ class RtpLine:
         return AudioFormat(self.agreement.codec) if self.agreement else AudioFormat.PCMU
 
     def agree(self, agreement: Agreement) -> None:
-        """Speak and listen as agreed from now on."""
+        """Speak and listen as agreed from now on; new SRTP keys forget the old ones, as in most phones."""
+        if self.agreement is None or agreement.security != self.agreement.security:
+            self._srtp = None if agreement.security is None else Srtp(agreement.security)
         self.agreement = agreement
 
     def move(self) -> None:
@@ -192,8 +197,9 @@ class RtpLine:
 
     def _hear(self, data: bytes, source: Address, now: float) -> None:
         try:
-            packet = parse(data)
+            packet = parse(data if self._srtp is None else self._srtp.unprotect(data))
         except MalformedPacket:
+            self.refused += 1
             return
         if self.agreement is not None and packet.payload_type == self.agreement.telephone_event:
             self.digits += self._events.receive(packet.payload, packet.timestamp, packet.marker, now)
@@ -235,4 +241,5 @@ class RtpLine:
     def _send(self, agreement: Agreement, packet: RtpPacket) -> None:
         self._sequence = (self._sequence + 1) & 0xFFFF
         self.sent += 1
-        self._socket.send(packet.to_bytes(), Hop(*agreement.remote))
+        data = packet.to_bytes()
+        self._socket.send(data if self._srtp is None else self._srtp.protect(data), Hop(*agreement.remote))

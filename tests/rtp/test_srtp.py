@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callactors.errors import MalformedPacket
-from callactors.rtp.srtp import GUESSES, SOURCES, SUITES, Keys, Security, Srtp
+from callactors.rtp.srtp import GUESSES, OLD_KEYS, SOURCES, SUITES, Keys, Security, Srtp
 
 CM = "AES_CM_128_HMAC_SHA1_80"
 every_suite = pytest.mark.parametrize("suite", SUITES)
@@ -232,12 +232,12 @@ def test_new_keys_sound_at_once_and_the_old_ones_are_understood_until_they_expir
     ours, theirs = ends()
     late = [ours.protect(rtp(sequence)) for sequence in (1, 2, 3)]
     theirs.unprotect(late[0])
-    assert ours.agree(Security(keys(3), keys(11)))
-    assert not theirs.agree(Security(keys(11), keys(3)))
+    assert ours.agree(Security(keys(3), keys(11)), 0.0)
+    assert not theirs.agree(Security(keys(11), keys(3)), 0.0)
     assert theirs.unprotect(late[1]) == rtp(2)
     assert theirs.unprotect(ours.protect(rtp(4))) == rtp(4)
     assert refuses(theirs, late[1])
-    theirs.expire()
+    theirs.expire(OLD_KEYS)
     assert refuses(theirs, late[2])
     assert theirs.unprotect(ours.protect(rtp(5))) == rtp(5)
 
@@ -245,20 +245,20 @@ def test_new_keys_sound_at_once_and_the_old_ones_are_understood_until_they_expir
 def test_reports_under_the_old_key_are_understood_as_long() -> None:
     ours, theirs = ends()
     report, packet = ours.protect_rtcp(rtcp()), rtp(1)
-    ours.agree(Security(keys(3), keys(11)))
-    theirs.agree(Security(keys(11), keys(3)))
+    ours.agree(Security(keys(3), keys(11)), 0.0)
+    theirs.agree(Security(keys(11), keys(3)), 0.0)
     assert theirs.unprotect_rtcp(report) == rtcp()
     assert theirs.unprotect_rtcp(ours.protect_rtcp(rtcp())) == rtcp()
     theirs.unprotect(ours.protect(packet))
-    theirs.expire()
+    theirs.expire(OLD_KEYS)
     with pytest.raises(MalformedPacket):
         theirs.unprotect_rtcp(report)
 
 
 def test_the_old_key_lasts_until_the_new_one_has_been_heard() -> None:
     ours, theirs = ends()
-    theirs.agree(Security(keys(11), keys(3)))
-    theirs.expire()
+    theirs.agree(Security(keys(11), keys(3)), 0.0)
+    theirs.expire(OLD_KEYS)
     assert theirs.unprotect(ours.protect(rtp(1))) == rtp(1)
 
 
@@ -266,7 +266,7 @@ def test_keys_that_stay_keep_what_they_have_heard() -> None:
     ours, theirs = ends()
     packet = ours.protect(rtp(65_535))
     theirs.unprotect(packet)
-    theirs.agree(Security(keys(44), keys(1)))
+    theirs.agree(Security(keys(44), keys(1)), 0.0)
     assert refuses(theirs, packet)
     assert theirs.unprotect(ours.protect(rtp(65_536))) == rtp(65_536)
 
@@ -275,8 +275,8 @@ def test_a_key_that_comes_back_has_not_forgotten() -> None:
     ours, theirs = ends()
     packet = ours.protect(rtp(1))
     theirs.unprotect(packet)
-    theirs.agree(Security(keys(11), keys(3)))
-    theirs.agree(Security(keys(11), keys(1)))
+    theirs.agree(Security(keys(11), keys(3)), 0.0)
+    theirs.agree(Security(keys(11), keys(1)), 0.0)
     assert refuses(theirs, packet)
     assert theirs.unprotect(ours.protect(rtp(2))) == rtp(2)
 
@@ -287,8 +287,8 @@ def test_a_new_key_after_65535_is_heard_whether_it_counts_on_or_anew(suite: str,
     ours, theirs = ends(suite)
     for sequence in range(60_000, 200_000, 10_000):
         theirs.unprotect(ours.protect(rtp(sequence)))
-    theirs.agree(Security(keys(11, suite), keys(3, suite)))
-    ours.agree(Security(keys(3, suite), keys(11, suite)))
+    theirs.agree(Security(keys(11, suite), keys(3, suite)), 0.0)
+    ours.agree(Security(keys(3, suite), keys(11, suite)), 0.0)
     if not resets:
         for sequence in range(0, 200_000, 10_000):  # an end that keeps its rollovers
             ours.protect(rtp(sequence))
@@ -296,3 +296,14 @@ def test_a_new_key_after_65535_is_heard_whether_it_counts_on_or_anew(suite: str,
         packet = ours.protect(rtp(sequence))
         assert theirs.unprotect(packet) == rtp(sequence)
         assert refuses(theirs, packet)
+
+
+def test_what_came_under_a_key_before_its_answer_can_be_opened_afterwards() -> None:
+    ours, theirs = ends()
+    ours.agree(Security(keys(3), keys(11)), 0.0)
+    early = [ours.protect(rtp(sequence)) for sequence in (1, 2)]
+    for packet in early:
+        assert refuses(theirs, packet)
+    theirs.agree(Security(keys(11), keys(3)), 0.0)
+    assert [theirs.unprotect(packet) for packet in theirs.unopened()] == [rtp(1), rtp(2)]
+    assert theirs.unopened() == []
