@@ -28,7 +28,7 @@ from callactors.errors import CallactorsError
 from callactors.rtp.packet import RtpPacket
 from callactors.rtp.receiver import Receiver
 from callactors.speech.brain import Brain
-from callactors.speech.endpointing import SpeechStopped
+from callactors.speech.endpointing import Paused, SpeechStopped
 from callactors.speech.hearing import Hearing
 from callactors.speech.session import Turns
 from callactors.testing.rough_wire import RoughWire
@@ -113,13 +113,15 @@ def _packets(audio: bytes) -> Iterator[tuple[float, RtpPacket]]:
 
 
 async def _understood(brain: Brain, audio: bytes) -> str:
-    """Turn by turn, as in a call."""
-    ears, texts = Hearing(brain.listen(), Turns()), list[str]()
+    """Turn by turn, as in a call: a pause is when its words are taken, its end is when they count."""
+    ears, turn, texts = Hearing(brain.listen(), Turns()), g711.decode(b"", AudioFormat.PCMU), list[str]()
     samples = g711.decode(audio, AudioFormat.PCMU)
     for piece in np.array_split(samples, range(480, len(samples), 480)):
         for event in ears.append(piece):
+            if isinstance(event, Paused):
+                turn = ears.turn(event.at_ms)
             if isinstance(event, SpeechStopped):
-                texts.append(await brain.transcribe(ears.turn(event.at_ms)))
+                texts.append(await brain.transcribe(turn))
                 ears.forget_before(event.at_ms)
     return " ".join(texts)
 
