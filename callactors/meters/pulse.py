@@ -18,7 +18,7 @@ from pathlib import Path
 import attrs
 import trio
 
-BEAT = 0.05  # seconds
+BEAT = 0.1  # seconds
 WINDOW = 2.0  # seconds
 BEATS = round(WINDOW / BEAT)
 TENTH = BEATS // 10

@@ -19,7 +19,7 @@ def lag(*late: float) -> float:
 
 
 def test_one_late_beat_is_a_hiccup() -> None:
-    assert lag(0.049) == 0.0
+    assert lag(0.099) == 0.0
 
 
 def test_a_tenth_of_late_beats_is_lag() -> None:
@@ -77,5 +77,5 @@ async def test_a_process_that_was_asleep_does_not_beat_for_all_it_missed(autojum
         await nursery.start(Pulse(observe=seen.append).run)
         await trio.sleep(1.01)
         nursery.cancel_scope.cancel()
-    assert len(seen) == 20
+    assert len(seen) == 10
     assert max(seen) < 0.001
