@@ -7,7 +7,7 @@ from random import Random
 
 _WISHES = (
     "I would like to book {thing} {day}",
-    "can I move my appointment to {day} please",
+    "could you move {thing} so that I can come {day} please",
     "is there anything free for {thing} {day}",
     "hello I am calling about {thing} and I need it {day}",
     "could somebody call me back about {thing} {day}",
