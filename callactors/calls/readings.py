@@ -15,6 +15,7 @@ from callactors.calls.trunk_board import Board
 from callactors.meters.gauges import Reading, counter, counters, gauge
 from callactors.meters.pulse import Pulse
 from callactors.meters.tally import FULL, Tally
+from callactors.stores.ledger import LedgerStatistics
 
 
 @attrs.frozen
@@ -68,14 +69,7 @@ class Readings:
         yield gauge("media_worst_lag_seconds", "The media clock's worst lateness yet.", plane.worst_lag)
 
     def _ledger(self) -> Iterator[Reading]:
-        ledger = self.switchboard.ledger.statistics()
-        yield gauge("ledger_queue", "Rows that wait for the disk.", ledger.waiting)
-        yield gauge("ledger_broken", "1 while the ledger cannot be written.", float(ledger.broken is not None))
-        yield counter("ledger_rows", "Rows written.", ledger.written)
-        lost = {"refused": ledger.refused, "overflowed": ledger.overflowed}
-        yield counters("ledger_rows_lost", "Rows that SQLite, or a full queue, has turned away.", "why", lost)
-        commits = {(): (ledger.commits, ledger.commit_seconds)}
-        yield Reading("summary", "ledger_commit_seconds", "How long commits took.", commits)
+        yield from of_ledger(self.switchboard.ledger.statistics())
 
     def _sip(self) -> Iterator[Reading]:
         endpoint = self.switchboard.endpoint
@@ -96,3 +90,14 @@ class Readings:
                 else:
                     answers[trunk, about] = float(facts.get("state") == "closed")
         return answers, registered
+
+
+def of_ledger(ledger: LedgerStatistics) -> Iterator[Reading]:
+    """Of whoever writes the rows."""
+    yield gauge("ledger_queue", "Rows that wait for the disk.", ledger.waiting)
+    yield gauge("ledger_broken", "1 while the ledger cannot be written.", float(ledger.broken is not None))
+    yield counter("ledger_rows", "Rows written.", ledger.written)
+    lost = {"refused": ledger.refused, "overflowed": ledger.overflowed}
+    yield counters("ledger_rows_lost", "Rows that SQLite, or a full queue, has turned away.", "why", lost)
+    commits = {(): (ledger.commits, ledger.commit_seconds)}
+    yield Reading("summary", "ledger_commit_seconds", "How long commits took.", commits)

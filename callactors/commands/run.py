@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +17,17 @@ import typer
 
 from callactors import config as configuration
 from callactors.calls.contain import leaves
-from callactors.commands.serving import Serving, raise_descriptor_limit, serving
+from callactors.commands.serving import raise_descriptor_limit, serving
+from callactors.commands.workers.house import House
+from callactors.commands.workers.parent import keeping
+from callactors.commands.workers.worker import work
+from callactors.commands.workers.zygote import Zygote, start_zygote
 from callactors.config import Config, files
 from callactors.config.warnings import warn
 from callactors.errors import CallactorsError, ConfigError
 from callactors.meters.log import configure, log
 from callactors.scenario.library import read, shown
+from callactors.sip.address import Address
 
 HERE = Path("callactors.yaml")
 
@@ -34,6 +40,7 @@ def run(
     data: Annotated[Path | None, typer.Option(help="Folder of ledger, stores, recordings.")] = None,
     agents: Annotated[Path | None, typer.Option(help="A folder of your own verticals.")] = None,
     model_dir: Annotated[Path | None, typer.Option(help="Folder with the embedded brain's weights.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Processes that take calls; one a core.")] = None,
 ) -> None:
     """Answer calls until told to stop.
 
@@ -45,7 +52,7 @@ def run(
     except ConfigError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
-    raise typer.Exit(start(loaded, agents))
+    raise typer.Exit(start(loaded, agents, workers))
 
 
 def run_default() -> None:
@@ -77,15 +84,18 @@ def load(
     )
 
 
-def start(config: Config, agents: Path | None) -> int:
-    """Run until a signal; the exit code."""
+def start(config: Config, agents: Path | None, workers: int | None = None) -> int:
+    """Run until a signal; the exit code. `workers` None is one process, which is the whole house."""
     configure()
     raise_descriptor_limit()
     for doubt in warn(config):
         log().warning("configuration", doubt=str(doubt))
     problems: list[BaseException] = []
     try:
-        trio.run(_serve, config, agents)
+        if workers is None:
+            trio.run(_serve, config, agents)
+        else:
+            _start_house(House.open(config, agents, workers))
     except* (CallactorsError, OSError) as group:
         problems = leaves(group)
     for line in {str(problem) for problem in problems}:
@@ -99,10 +109,32 @@ async def _serve(config: Config, agents: Path | None) -> None:
             asked = trio.Event()
             watching.start_soon(_watch, signals, asked, everything)
             async with serving(config, agents=agents) as up:
-                _announce(up)
+                _announce(up.sip, up.web)
                 await asked.wait()
                 log().info("draining", calls=len(up.switchboard.calls))
                 await up.switchboard.drain(config.timers.drain)
+            watching.cancel_scope.cancel()
+
+
+def _start_house(house: House) -> None:
+    """Its zygote is forked before there is a loop."""
+    zygote = start_zygote(partial(work, house))
+    try:
+        trio.run(_serve_house, house, zygote)
+    finally:
+        zygote.end()
+
+
+async def _serve_house(house: House, zygote: Zygote) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, trio.CancelScope() as everything:
+        async with trio.open_nursery() as watching:
+            asked = trio.Event()
+            watching.start_soon(_watch, signals, asked, everything)
+            async with keeping(house, zygote) as (parent, sip, web):
+                _announce(sip, web)
+                await asked.wait()
+                log().info("draining", calls=parent.calls())
+                await parent.drain()
             watching.cancel_scope.cancel()
 
 
@@ -114,9 +146,8 @@ async def _watch(signals: object, asked: trio.Event, everything: trio.CancelScop
         asked.set()
 
 
-def _announce(up: Serving) -> None:
+def _announce(sip: Address, web: Address | None) -> None:
     if sys.stdout.isatty():
-        typer.echo(f"Call sip:anyone@{up.sip} with any SIP phone. Stop with Ctrl-C.")
-    web = f" web={up.web}" if up.web is not None else " web=off"
-    typer.echo(f"READY sip={up.sip}{web}")
+        typer.echo(f"Call sip:anyone@{sip} with any SIP phone. Stop with Ctrl-C.")
+    typer.echo(f"READY sip={sip} web={web if web is not None else 'off'}")
     sys.stdout.flush()

@@ -33,14 +33,18 @@ _DIM, _BOLD, _END = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 Log = structlog.typing.FilteringBoundLogger
 
 
-def configure(stream: TextIO | None = None, *, colour: bool | None = None) -> None:
-    """Send the log to `stream` (stderr). `colour` None asks the stream whether it is a terminal."""
+def configure(stream: TextIO | None = None, *, colour: bool | None = None, **facts: object) -> None:
+    """Send the log to `stream` (stderr). `colour` None asks the stream whether it is a terminal.
+
+    Every line of the process bears the `facts`.
+    """
     target = stream if stream is not None else sys.stderr
     shown = _is_terminal(target) if colour is None else colour
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            lambda logger, method, line_facts: {**line_facts, **facts},
             _Renderer(shown),
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),

@@ -69,7 +69,7 @@ class Core:
     ) -> None:
         self.local, self.random, self.user_agent = local, random, user_agent
         self._listeners, self._local_of = {"udp": local, **listeners}, local_of
-        self.node = "".join(c if c.isascii() and c.isalnum() else "-" for c in node)  # fit for a token
+        self.node = token(node)
         self._mark = f"{COOKIE}-{self.node}-{random.getrandbits(32):08x}-"  # begins every branch of this process
         self.timers = Timers()
         self.counters: Counter[str] = Counter()
@@ -261,6 +261,11 @@ class Served:
     def transmit(self, data: bytes) -> None:
         """Send these bytes again, beside the transaction (a 2xx nobody acknowledged)."""
         self._transmit(data)
+
+
+def token(node: str) -> str:
+    """A node's name as it stands in tags, branches and Call-IDs."""
+    return "".join(c if c.isascii() and (c.isalnum() or c == ".") else "-" for c in node)
 
 
 def merge_key(request: Request) -> tuple[str, str, str] | None:

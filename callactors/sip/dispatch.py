@@ -15,6 +15,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from callactors.sip.core import token
+
 HOME = -1
 MOST = 50_000  # Call-IDs remembered
 MEMORY = 600.0  # seconds a Call-ID is remembered after its last message outside a dialog
@@ -28,17 +30,18 @@ _REPLACES = re.compile(rb"^replaces[ \t]*:([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re
 
 
 class Load(NamedTuple):
-    """One worker as it is now. Not `usable`: it starts, it has died, or it drains."""
+    """One worker as it is now. Not `usable`: it starts, it has died, or it drains; `full`: it would refuse a call."""
 
     calls: int
     usable: bool = True
+    full: bool = False
 
 
 class Dispatch:
     """One for the parent. `node` is its own, `count` how many workers there are."""
 
     def __init__(self, node: str, count: int) -> None:
-        name = re.escape(node.encode())
+        name = re.escape(token(node).encode())
         self._tag = re.compile(rb"tag[ \t]*=[ \t]*" + name + rb"\.(\d+)-")
         self._branch = re.compile(rb"branch[ \t]*=[ \t]*z9hG4bK-" + name + rb"\.(\d+)-")
         self._count = count
@@ -89,9 +92,10 @@ class Dispatch:
     def _least_busy(self, loads: Sequence[Load], now: float) -> int:
         """The one with the fewest calls, those counted that it has only just been handed; of equals, whose turn it is.
 
-        HOME when none is usable.
+        One that is full only when all are: it says why. HOME when none is usable.
         """
         usable = [worker for worker, load in enumerate(loads) if load.usable]
+        usable = [worker for worker in usable if not loads[worker].full] or usable
         if not usable:
             return HOME
         for handed in self._handed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 def make_app(
-    health: Callable[[], Health], ready: Callable[[], Health], metrics: Callable[[], bytes] = bytes
+    health: Callable[[], Health], ready: Callable[[], Health], metrics: Callable[[], bytes | Awaitable[bytes]] = bytes
 ) -> Litestar:
     """`/healthz`: 200 while the loop runs. `/readyz`: 200 when a new call would be taken, else 503 with the reason.
 
@@ -38,9 +38,10 @@ def make_app(
         code = HTTP_200_OK if now.status == "ready" else HTTP_503_SERVICE_UNAVAILABLE
         return Response(now, status_code=code)
 
-    @get("/metrics", sync_to_thread=False, media_type=CONTENT_TYPE)
-    def page() -> bytes:
-        return metrics()
+    @get("/metrics", media_type=CONTENT_TYPE)
+    async def page() -> bytes:
+        found = metrics()
+        return found if isinstance(found, bytes) else await found
 
     handlers: list[Any] = [healthz, readyz, page]  # Litestar types its handlers as Any
     # logging_config=None: Litestar would take the root logger and start a listener thread

@@ -1,0 +1,92 @@
+"""What parent and workers know from before the first fork: configuration, sockets, counts, keys.
+
+- A worker's UDP sockets are bound here and outlive it: whoever takes its place answers to the same ports.
+- The ports follow the public one, past those of other listeners: 5060 gives 5061, 5062, ...; port 0 any free ones.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from callactors.calls.dialer import caps
+from callactors.calls.seats import Page
+from callactors.commands.listening import open_wires
+from callactors.config import Config
+from callactors.config.config import replace
+from callactors.errors import Unusable
+from callactors.net.udp import UdpSocket
+from callactors.net.wires import Wires
+from callactors.sip.address import Address
+
+FEWEST_PORTS = 20  # of RTP, for each worker: ten calls
+
+
+@attrs.frozen
+class House:
+    """`own[n]` are worker n's UDP sockets, one beside each public one."""
+
+    config: Config
+    agents: Path | None
+    count: int
+    wires: Wires
+    own: list[list[UdpSocket]]
+    page: Page
+    key: bytes = attrs.field(factory=lambda: os.urandom(32), repr=False)
+
+    @classmethod
+    def open(cls, config: Config, agents: Path | None, count: int) -> House:
+        """Bind everything. Raises Unusable."""
+        if len(config.listen.rtp) // count < FEWEST_PORTS:
+            raise Unusable(f"listen.rtp has {len(config.listen.rtp)} ports, too few for {count} workers; widen it")
+        wires = open_wires(config)
+        limited = [name for name, cap in caps(config).items() if cap.channels is not None or cap.cps is not None]
+        return cls(config, agents, count, wires, _own(wires, count), Page(count, limited))
+
+    def config_of(self, worker: int) -> Config:
+        """The configuration of one worker: its name, its part of the RTP ports."""
+        listen = msgspec.structs.replace(self.config.listen, rtp=part(self.config.listen.rtp, worker, self.count))
+        listen = msgspec.structs.replace(listen, web=None)
+        return replace(self.config, node=f"{self.config.node}.{worker}", listen=listen)
+
+    def addresses(self, worker: int) -> str:
+        """Where a worker is reached directly."""
+        return ",".join(str(one.address) for one in self.own[worker])
+
+
+def part(ports: range, worker: int, count: int) -> range:
+    """One worker's share, whole pairs of an even and an odd port."""
+    first = ports.start + ports.start % 2
+    pairs = (ports.stop - first) // 2 // count
+    return range(first + 2 * pairs * worker, first + 2 * pairs * (worker + 1))
+
+
+def _own(wires: Wires, count: int) -> list[list[UdpSocket]]:
+    taken = {one.address.port for one in wires.public}
+    found: list[list[UdpSocket]] = []
+    for _ in range(count):
+        beside: list[UdpSocket] = []
+        for index, public in enumerate(wires.public):
+            port = next(port for port in range(public.address.port + 1, 65_536) if port not in taken)
+            taken.add(port)
+            beside.append(_bind(public.address, port, index + 1 if len(wires.public) > 1 else 0))
+        found.append(beside)
+    return found
+
+
+def _bind(public: Address, port: int, flow: int) -> UdpSocket:
+    """The port, or any free one where even the public one was left to the system."""
+    for chosen in (port, 0) if _is_ephemeral(public.port) else (port,):
+        try:
+            return UdpSocket(public.host, chosen, flow=flow)
+        except OSError as error:
+            problem = error.strerror
+    remedy = "workers take the UDP ports above the public one; stop what uses it, or choose another public port"
+    raise Unusable(f"a worker's SIP cannot listen on {Address(public.host, port)}: {problem}; {remedy}")
+
+
+def _is_ephemeral(port: int) -> bool:
+    return port >= 32_768
