@@ -14,7 +14,8 @@ import attrs
 import trio
 from sqlalchemy.exc import SQLAlchemyError
 
-from callactors.audio.convert import Converter
+from callactors.audio.codecs import FORMATS, speakable
+from callactors.audio.convert import convert
 from callactors.audio.format import AudioFormat
 from callactors.calls.contain import first_of
 from callactors.calls.models import ModelLine, embedded, over_websocket
@@ -23,7 +24,7 @@ from callactors.config import Config, ConfigErrors, files
 from callactors.config.schema import EmbeddedModel
 from callactors.errors import CallactorsError, Unusable
 from callactors.meters.log import log
-from callactors.scenario import Library, Scenario
+from callactors.scenario import Library, Scenario, recording_mode
 from callactors.scenario import check as check_scenario
 from callactors.scenario.library import read
 from callactors.scenario.schema import Phrases
@@ -37,11 +38,25 @@ from callactors.stores.knowledge import Knowledge
 from callactors.tools.desk import Desk
 from callactors.tools.loading import load_vertical
 
+NARROW = frozenset({AudioFormat.PCMU, AudioFormat.PCMA})
+
+
+def formats_of(config: Config) -> frozenset[AudioFormat]:
+    """What the legs of its trunks may sound like: G.711 always, more where a trunk speaks more."""
+    spoken = (codec for trunk in config.trunks.values() for codec in speakable(trunk.codecs))
+    return NARROW | {FORMATS[codec] for codec in spoken}
+
+
+def made_as(formats: Iterable[AudioFormat]) -> set[AudioFormat]:
+    """The linear formats a voice must speak so that all of `formats` can be made of them, none sounding narrower."""
+    return {AudioFormat.PCM16_8K if format.rate == 8_000 else AudioFormat.PCM16 for format in formats}
+
 
 @attrs.define
 class PhraseBook:
-    """The house's own sentences as audio, in both G.711 laws; what is not in it the model says."""
+    """The house's own sentences as audio, in every format of its legs; what is not in it the model says."""
 
+    formats: frozenset[AudioFormat] = NARROW
     audio: dict[tuple[str, AudioFormat], bytes] = attrs.field(factory=dict)
 
     def cached(self, text: str, format: AudioFormat) -> bytes | None:
@@ -50,9 +65,11 @@ class PhraseBook:
     async def fill(self, brain: Brain, texts: Iterable[str]) -> None:
         """Synthesise what the disk does not have yet."""
         for text in texts:
-            pcm = await brain.phrase(text, AudioFormat.PCM16_8K)
-            for law in (AudioFormat.PCMU, AudioFormat.PCMA):
-                self.audio[text, law] = Converter(AudioFormat.PCM16_8K, law).feed(pcm)
+            for source in sorted(made_as(self.formats)):
+                pcm = await brain.phrase(text, source)
+                for format in self.formats:
+                    if made_as([format]) == {source}:
+                        self.audio[text, format] = convert(pcm, source, format)
 
 
 def texts_of(playbooks: Mapping[str, Playbook]) -> Iterator[str]:
@@ -78,10 +95,11 @@ def said_often(playbooks: Mapping[str, Playbook]) -> Iterator[str]:
     )
 
 
-async def rehearse(brain: Brain, texts: Iterator[str]) -> None:
+async def rehearse(brain: Brain, texts: Iterator[str], formats: Iterable[AudioFormat] = NARROW) -> None:
     """Have these texts, piece by piece, in memory and on disk before somebody waits for them."""
     for piece in dict.fromkeys(piece for text in texts for piece in pieces(text)):
-        await brain.phrase(piece, AudioFormat.PCM16_8K)
+        for source in sorted(made_as(formats)):
+            await brain.phrase(piece, source)
 
 
 def location_of(config: Config) -> str:
@@ -116,6 +134,7 @@ def _playbook(scenario: Scenario, library: Library, config: Config, closing: Exi
         tools=vertical.tools,
         targets={name: config.target(name) for name in scenario.handoff.targets},
         make_desk=make_desk,
+        recording=recording_mode(scenario, config),
     )
 
 

@@ -13,6 +13,7 @@ from callactors.actors.model_connection import Connect, in_process
 from callactors.actors.model_connection import over_websocket as connect_over_websocket
 from callactors.actors.realtime_session import RealtimeSession
 from callactors.audio.format import AudioFormat
+from callactors.audio.g711 import LAWS
 from callactors.calls.playbook import Specialist
 from callactors.config.schema import EmbeddedModel, RealtimeModel
 from callactors.realtime.dialects import DIALECTS
@@ -79,6 +80,14 @@ class ModelLine:
         )
 
 
+def cheapest(leg: AudioFormat) -> AudioFormat:
+    """What to speak with a model so that nothing the leg can carry is lost: G.711 goes through untouched.
+
+    A wideband leg gets 24 kHz: what Opus is decoded to, and the one linear format of the Realtime API.
+    """
+    return leg if leg in LAWS else AudioFormat.PCM16
+
+
 def over_websocket(name: str, settings: RealtimeModel) -> ModelLine:
     """A Realtime server: OpenAI, Azure, a compatible one, or our own `realtime`."""
     connect = connect_over_websocket(
@@ -90,7 +99,7 @@ def over_websocket(name: str, settings: RealtimeModel) -> ModelLine:
         connect_timeout=CONNECT,
     )
     formats = {
-        "auto": lambda leg: leg,  # G.711 goes through untouched
+        "auto": cheapest,
         "pcm16": lambda leg: AudioFormat.PCM16,
         "pcmu": lambda leg: AudioFormat.PCMU,
         "pcma": lambda leg: AudioFormat.PCMA,
@@ -107,9 +116,9 @@ def over_websocket(name: str, settings: RealtimeModel) -> ModelLine:
 
 
 def embedded(name: str, settings: EmbeddedModel, brain: Brain) -> ModelLine:
-    """Our own cascade, in this process: G.711 in and out."""
+    """Our own cascade, in this process: G.711 in and out, 24 kHz where the leg is wideband. It hears at 8 kHz."""
 
     async def run(requests: Mailbox[ClientEvent], replies: Mailbox[ServerEvent]) -> None:
         await Cascade(requests, replies, brain).run()
 
-    return ModelLine(name, in_process(run), lambda leg: leg, concurrent=settings.concurrent, silence_ms=PAUSE_MS)
+    return ModelLine(name, in_process(run), cheapest, concurrent=settings.concurrent, silence_ms=PAUSE_MS)

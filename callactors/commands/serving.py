@@ -19,6 +19,7 @@ from callactors.calls.burial import send_byes
 from callactors.calls.dialer import Dialer, caps
 from callactors.calls.house import (
     PhraseBook,
+    formats_of,
     location_of,
     make_brain,
     model_lines,
@@ -138,7 +139,7 @@ async def serving(
         await in_thread(make_folder, data)
         async with _ledger_of(config, lent) as ledger:
             books = await in_thread(playbooks, config, agents, closing, scenarios)
-            phrases, lines = PhraseBook(), dict[str, ModelLine]()
+            phrases, lines = PhraseBook(formats_of(config)), dict[str, ModelLine]()
             calls = _Calls(config, ledger, books, lines, phrases, tell, lent)  # binds first: loading takes seconds
             closing.callback(calls.endpoint.close)
             async with trio.open_nursery() as services:
@@ -167,7 +168,7 @@ async def _prepare(
     brain = lent or await services.start(make_brain(config).run)
     await phrases.fill(brain, texts_of(books))
     if needs_brain(config):
-        await rehearse(brain, said_often(books))
+        await rehearse(brain, said_often(books), phrases.formats)
     return brain
 
 
