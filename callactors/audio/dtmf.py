@@ -19,14 +19,13 @@ from callactors.audio.tone import HIGH, KEYS, LOW
 
 WINDOW, HOP = 20, 5  # ms
 HITS, GAP = 4, 7  # windows
-PURE = 0.78  # of the power
-TWIST = 10 ** (9 / 10)  # in power
+PURE = 0.85  # of the power
+TWIST = 10 ** (10 / 10)  # in power
 OFF = 0.025  # of the frequency: 1.5 % must be understood, 3.5 % must not
 ASIDE = (-0.012, 0.0, 0.012)  # where else a tone is looked for
 QUIET = 32768**2 * 10 ** (-36 / 10)  # power below which nothing is a key
 
-Numbers = npt.NDArray[np.float64]
-Spectrum = npt.NDArray[np.complex128]
+Numbers = npt.NDArray[np.float32]
 
 
 @attrs.frozen
@@ -45,11 +44,11 @@ class Detector:
 
     def __init__(self, rate: int = 8000) -> None:
         self._size, self._hop = rate * WINDOW // 1000, rate * HOP // 1000
-        self._tail = np.zeros(self._size)  # from the last window on: the next one's phase has something to follow
+        self._tail: Numbers = np.zeros(self._size, dtype=np.float32)  # from the last window on: its phase is followed
         tones = np.array([*LOW, *HIGH], dtype=np.float64)
         places = np.concatenate([tones * (1 + aside) for aside in ASIDE])
         turns = np.exp(-2j * np.pi * np.outer(np.arange(self._size), places) / rate)
-        self._turns = np.ascontiguousarray(np.hstack([turns.real, turns.imag]))
+        self._turns = np.ascontiguousarray(np.hstack([turns.real, turns.imag]), dtype=np.float32)
         self._advance = np.exp(-2j * np.pi * tones * self._hop / rate)
         self._drift = 2 * np.pi * tones * OFF * self._hop / rate  # radians a hop
         self._press = _Press()
@@ -57,7 +56,7 @@ class Detector:
     def hear(self, samples: Samples) -> Found:
         """The next batch."""
         begin = -len(self._tail)
-        sound = np.concatenate([self._tail, samples])
+        sound = np.concatenate([self._tail, samples], dtype=np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(sound, self._size)[:: self._hop]
         self._tail = sound[(len(windows) - 1) * self._hop :]
         keys, tones = "", list[tuple[int, int]]()
@@ -70,29 +69,27 @@ class Detector:
 
     def _keys(self, windows: Numbers) -> list[str]:
         """The key each window but the first holds, "" for none."""
-        if len(windows) < 2:
-            return []
-        spectrum = self._spectrum(windows)
-        power = np.max(np.abs(spectrum) ** 2, axis=1)  # of each tone, wherever it is best
-        low, high = np.argmax(power[:, :4], axis=1), np.argmax(power[:, 4:], axis=1)
-        rows = np.arange(len(windows))
-        one, other = power[rows, low], power[rows, 4 + high]
+        none = [""] * (len(windows) - 1)
         total = np.einsum("ij,ij->i", windows, windows)
-        pure = (one + other) * 2 > PURE * self._size * np.maximum(total, QUIET * self._size)
-        steady = self._steady(spectrum[:, len(ASIDE) // 2])
-        good = pure & (one < TWIST * other) & (other < TWIST * one)
-        good[1:] &= steady[rows[1:] - 1, low[1:]] & steady[rows[1:] - 1, 4 + high[1:]]
-        return [KEYS[4 * low[row] + high[row]] if good[row] else "" for row in rows[1:]]
+        if float(total.max()) < QUIET * self._size:
+            return none
+        both = windows @ self._turns  # real parts of every place, then imaginary ones
+        squares = (both * both).reshape(len(windows), 2, len(ASIDE), -1).sum(axis=1)
+        power = squares.max(axis=1)  # of each tone, wherever it is best
+        one, other = power[:, :4].max(axis=1), power[:, 4:].max(axis=1)
+        good = (one + other) * 2 > PURE * self._size * np.maximum(total, QUIET * self._size)
+        if not good.any():
+            return none
+        good &= (one < TWIST * other) & (other < TWIST * one)
+        low, high = power[:, :4].argmax(axis=1), 4 + power[:, 4:].argmax(axis=1)
+        steady, rows = self._steady(both), np.arange(len(windows) - 1)
+        good[1:] &= steady[rows, low[1:]] & steady[rows, high[1:]]
+        return [KEYS[4 * low[row] + high[row] - 4] if good[row] else "" for row in range(1, len(windows))]
 
-    def _spectrum(self, windows: Numbers) -> Spectrum:
-        """(windows, places aside, tones)."""
-        both = windows @ self._turns
-        half = both.shape[1] // 2
-        spectrum: Spectrum = both[:, :half] + 1j * both[:, half:]
-        return spectrum.reshape(len(windows), len(ASIDE), -1)
-
-    def _steady(self, nominal: Spectrum) -> npt.NDArray[np.bool_]:
+    def _steady(self, both: Numbers) -> npt.NDArray[np.bool_]:
         """Whether each tone turned from window to window as one of its frequency does."""
+        parts = both.reshape(len(both), 2, len(ASIDE), -1)[:, :, len(ASIDE) // 2]
+        nominal = parts[:, 0] + 1j * parts[:, 1]
         turned = np.angle(nominal[1:] * np.conj(nominal[:-1]) * self._advance)
         steady: npt.NDArray[np.bool_] = np.abs(turned) < self._drift
         return steady
