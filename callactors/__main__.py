@@ -22,6 +22,7 @@ from callactors.commands.calls import app as calls
 from callactors.commands.check import check
 from callactors.commands.demo import demo
 from callactors.commands.doctor import doctor
+from callactors.commands.latency import latency
 from callactors.commands.realtime import realtime
 from callactors.commands.run import run, run_default
 from callactors.commands.trunks import app as trunks
@@ -41,6 +42,7 @@ app.command()(run)
 app.command()(demo)
 app.command()(check)
 app.command()(call)
+app.command()(latency)
 app.add_typer(calls, name="calls")
 app.add_typer(trunks, name="trunks")
 app.command()(realtime)

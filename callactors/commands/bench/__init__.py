@@ -5,8 +5,10 @@ from __future__ import annotations
 import typer
 
 from callactors.commands.bench.command import media
+from callactors.commands.bench.hearing import hearing
 from callactors.commands.bench.setup import setup
 
 app = typer.Typer(invoke_without_command=True)
 app.callback()(media)
 app.command()(setup)
+app.command()(hearing)

@@ -107,7 +107,7 @@ class PeerSession:
         if not self.watched:
             return
         text = unmasked(payload, mask)
-        start = text.index(b'"audio":"') + 9
+        start = text.index(b'"', text.index(b'"audio":') + 8) + 1
         audio = pybase64.b64decode(text[start : text.index(b'"', start)])
         narrow = self.format is AudioFormat.PCMU
         samples = pcmu_decode(audio) if narrow else np.frombuffer(audio, np.int16)
