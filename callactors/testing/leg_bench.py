@@ -96,13 +96,16 @@ class Bench:
         hop: Hop,
         *,
         plainer: bool = False,
+        clear: bool = False,
         listen_early: bool = False,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> Side:
         """Dial who is at `hop`; the INVITE has left."""
         target = SipUri("sip", "callee", None, hop.host, hop.port)
         caller = NameAddr("", SipUri("sip", "+13125550100", None, HOST))
-        way = Way(trunk=self.trunk.name, hop=hop, uri=target, caller=caller, plainer=plainer, headers=headers)
+        way = Way(
+            trunk=self.trunk.name, hop=hop, uri=target, caller=caller, plainer=plainer, clear=clear, headers=headers
+        )  # fmt: skip
         leg = SipLeg.placed(
             self._number(), way, self.trunk, self.endpoint, self.plane, advertise=None, events=Mailbox(),
             audio=Mailbox(math.inf), tape=Mailbox(math.inf), listen_early=listen_early,

@@ -17,6 +17,7 @@ from callactors.net.media_plane import MediaPlane, MediaStream
 from callactors.rtp import rtcp
 from callactors.rtp.events import AudioArrived, MediaEvent
 from callactors.rtp.packet import RtpPacket, parse
+from callactors.rtp.srtp import Security, Srtp
 from callactors.sdp.description import Description, Origin
 from callactors.sdp.offer import Agreement, Codec, Direction
 from callactors.sip.address import Address
@@ -34,6 +35,7 @@ class Peer:
         self.address = Address(*self.rtp.getsockname())
         self.sequence = 0
         self.ssrc = 77
+        self.srtp: Srtp | None = None  # what it speaks through
 
     def close(self) -> None:
         self.rtp.close()
@@ -42,7 +44,8 @@ class Peer:
     def packet(self, payload: bytes, *, kind: int = 0, timestamp: int | None = None, marker: bool = False) -> bytes:
         self.sequence += 1
         stamp = self.sequence * 160 if timestamp is None else timestamp
-        return RtpPacket(kind, self.sequence, stamp, self.ssrc, payload, marker).to_bytes()
+        packet = RtpPacket(kind, self.sequence, stamp, self.ssrc, payload, marker).to_bytes()
+        return packet if self.srtp is None else self.srtp.protect(packet)
 
     async def talk(self, to: MediaStream, frames: int, fill: int = 1) -> None:
         """One packet each 20 ms."""
@@ -52,10 +55,12 @@ class Peer:
             self.rtp.sendto(self.packet(bytes([fill]) * 160), to.address)
 
     def received(self) -> list[RtpPacket]:
-        return [parse(data) for data in _drain(self.rtp)]
+        opened = bytes if self.srtp is None else self.srtp.unprotect
+        return [parse(opened(data)) for data in _drain(self.rtp)]
 
     def reports(self) -> list[rtcp.Report | rtcp.Goodbye]:
-        return [packet for data in _drain(self.rtcp) for packet in rtcp.parse(data)]
+        opened = bytes if self.srtp is None else self.srtp.unprotect_rtcp
+        return [packet for data in _drain(self.rtcp) for packet in rtcp.parse(opened(data))]
 
 
 def _pair(host: str) -> tuple[socket.socket, socket.socket]:
@@ -100,6 +105,7 @@ class Table:
         codec: Codec = "pcmu",
         event: int | None = 101,
         direction: Direction = "sendrecv",
+        security: Security | None = None,
     ) -> None:
         remote = (peer or self.peer).address
         number = 0 if codec == "pcmu" else 8
@@ -113,6 +119,7 @@ class Table:
             remote_rtcp=Address(remote.host, remote.port + 1),
             direction=direction,
             remote_telephone_event=event,
+            security=security,
         )
         self.stream.start(agreement, allowed=allowed)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal, Protocol
 
 import attrs
@@ -129,10 +130,11 @@ class PhoneCall:
                 await self.ended.wait()
         if self.ended.is_set():
             return
-        if status == 200:
-            self.pick_up()
-        else:
+        if status != 200:
             self.refuse(status)
+            return
+        with suppress(*UNUSABLE):  # refused with 488
+            self.pick_up()
 
     # -- the session description ---------------------------------------------------------------------------------
 

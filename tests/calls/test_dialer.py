@@ -243,6 +243,18 @@ async def test_488_is_asked_once_more_plainer_then_it_is_final(rang: bool, autoj
     assert (unreached.cause, len(out.lost)) == (Cause.REFUSED, 2)
 
 
+async def test_488_is_asked_in_clear_first_where_srtp_is_only_preferred(autojump_clock: MockClock) -> None:
+    out = exchange(says(488), trunk_a=", srtp: prefer")
+    assert isinstance(await out.dial(), Unreached)
+    assert [(leg.way.clear, leg.way.plainer) for leg in out.legs] == [(False, False), (True, False), (True, True)]
+
+
+async def test_488_is_never_asked_in_clear_where_srtp_is_required(autojump_clock: MockClock) -> None:
+    out = exchange(says(488), trunk_a=", srtp: require")
+    assert isinstance(await out.dial(), Unreached)
+    assert [(leg.way.clear, leg.way.plainer) for leg in out.legs] == [(False, False), (False, True)]
+
+
 async def test_a_dead_address_leads_to_the_same_trunks_next(autojump_clock: MockClock) -> None:
     out = exchange(says(503), says(503))
     reached = await out.dial()
