@@ -52,7 +52,7 @@ class Readings:
 
     def _process(self) -> Iterator[Reading]:
         now = self.pulse.vitals()
-        yield gauge("loop_lag_recent_seconds", "What a tenth of the last 2 s was later than.", now.lag)
+        yield gauge("loop_lag_recent_seconds", "What a quarter of the last 2 s was later than.", now.lag)
         yield gauge("loop_cpu_share", "Of its core, by the thread of the loop.", now.cpu)
         yield counter("process_cpu_seconds", "CPU of all threads.", now.process_cpu)
         yield gauge("memory_bytes", "Resident.", now.memory)

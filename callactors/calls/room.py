@@ -3,7 +3,8 @@
 - What can be counted is exact: `limits.calls`, port pairs, descriptors. A load that is only seen once in a while (CPU,
   descriptors) is reckoned forward by the calls that began since.
 - What is measured has two thresholds, so that a door does not flap: closed at `limits.lag_ms` and `limits.cpu`,
-  open again at REOPENS of them.
+  open again at REOPENS of them. With FEW calls it is not asked: whatever makes such a process late, its callers do
+  not, and to refuse them helps nobody.
 - A refusal begins with the name of what is full: meters/tally.FULL has all of them.
 - Calls for help are not asked about here; a few port pairs are kept for them, and for the second legs of calls that
   live already.
@@ -19,6 +20,7 @@ PER_CALL = 4  # descriptors: RTP, RTCP, a model's socket, a recording
 RESERVE = 32  # descriptors that calls leave to the ledger, the web face and DNS
 LEAST, MOST = 0.001, 0.02  # share of a core that one call is believed to cost, whatever was measured
 KNOWN = 10  # calls from which on the measured cost of one is believed
+FEW = 4  # calls
 REOPENS = {"lag": 0.5, "cpu": 0.9}  # of the thresholds
 MANY = 64  # port pairs from which on KEPT of them are kept back
 KEPT = 2
@@ -61,7 +63,10 @@ class Room:
         """Why no further call is taken; empty when one would be."""
         if load.sample != self._sample:
             self._sample, self._calls_then = load.sample, load.calls
-        return self._counted(load) or self._descriptors(load) or self._lateness(load) or self._effort(load)
+        counted = self._counted(load) or self._descriptors(load)
+        if counted or load.calls < FEW:
+            return counted
+        return self._lateness(load) or self._effort(load)
 
     def _counted(self, load: Load) -> str:
         if self.calls is not None and load.calls + load.elsewhere >= self.calls:

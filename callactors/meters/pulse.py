@@ -2,7 +2,7 @@
 
 - A beat every BEAT seconds. How late it comes, or how late the media clock is if that is later, is the loop's lag;
   the beats that a stall swallowed count as late too.
-- `Vitals.lag` is what a tenth of the last WINDOW seconds was later than: one hiccup is no overload, lasting ones are.
+- `Vitals.lag` is what a quarter of the last WINDOW seconds was later than: one hiccup is no overload, lasting ones are.
 - `Vitals.cpu` is of the thread the loop runs on, 1.0 being one core: another thread may have a core of its own.
 """
 
@@ -21,7 +21,7 @@ import trio
 BEAT = 0.1  # seconds
 WINDOW = 2.0  # seconds
 BEATS = round(WINDOW / BEAT)
-TENTH = BEATS // 10
+QUARTER = BEATS // 4
 SAMPLE = 1.0  # seconds between two looks at CPU, descriptors and memory
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _FOLDERS = (Path("/proc/self/fd"), Path("/dev/fd"))
@@ -77,7 +77,7 @@ class Pulse:
     def vitals(self) -> Vitals:
         """As of the last beat."""
         if self._now is None:
-            lag = sorted(self._beats)[-1 - TENTH]
+            lag = sorted(self._beats)[-1 - QUARTER]
             self._now = attrs.evolve(self._sampled, lag=lag)
         return self._now
 

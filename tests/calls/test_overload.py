@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from callactors.calls import room
 from callactors.calls.readings import Readings
 from callactors.meters.page import Meters
 from callactors.meters.pulse import Pulse, Vitals
@@ -78,8 +79,9 @@ async def test_half_as_many_again_as_limits_calls_and_exactly_the_excess_gets_50
     ],
 )
 async def test_a_process_that_labours_takes_no_more_until_it_has_recovered(
-    autojump_clock: object, tmp_path: Path, vitals: Vitals, reason: str
+    autojump_clock: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vitals: Vitals, reason: str
 ) -> None:
+    monkeypatch.setattr(room, "FEW", 1)
     async with open_house(tmp_path) as house, callers(house, 3) as (one, two, three):
         await one.call()
         house.switchboard.vitals = lambda: vitals

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from callactors.calls.room import KEPT, PER_CALL, RESERVE, Load, Room
+from callactors.calls.room import FEW, KEPT, PER_CALL, RESERVE, Load, Room
 from callactors.config.schema import Limits
 from callactors.meters.tally import FULL
 
@@ -41,8 +41,8 @@ def test_limits_calls_is_exact(room: Room) -> None:
         (Load(calls=60), "limits.calls"),
         (Load(calls=0, free_ports=2), "listen.rtp"),
         (Load(calls=0, descriptors=1000, descriptor_limit=1024), "descriptors"),
-        (Load(calls=0, lag=0.05), "limits.lag_ms"),
-        (Load(calls=0, cpu=0.95), "limits.cpu"),
+        (Load(calls=FEW, lag=0.05), "limits.lag_ms"),
+        (Load(calls=FEW, cpu=0.95), "limits.cpu"),
     ],
 )
 def test_each_want_of_room_has_a_name_of_its_own_that_meters_know(room: Room, load: Load, full: str) -> None:
@@ -63,13 +63,17 @@ def test_a_wide_range_keeps_ports_for_help_and_second_legs_a_narrow_one_does_not
 
 
 def test_a_late_loop_closes_the_door_until_it_is_half_as_late(room: Room) -> None:
-    said = [bool(room.full(Load(calls=1, lag=lag))) for lag in (0.039, 0.041, 0.030, 0.021, 0.019, 0.030)]
+    said = [bool(room.full(Load(calls=FEW, lag=lag))) for lag in (0.039, 0.041, 0.030, 0.021, 0.019, 0.030)]
     assert said == [False, True, True, True, False, False]
 
 
 def test_a_busy_loop_closes_the_door_until_it_is_a_tenth_less_busy(room: Room) -> None:
-    said = [bool(room.full(Load(calls=1, cpu=cpu, sample=n))) for n, cpu in enumerate((0.89, 0.91, 0.85, 0.80, 0.85))]
+    said = [bool(room.full(Load(calls=FEW, cpu=cpu, sample=n))) for n, cpu in enumerate((0.89, 0.91, 0.85, 0.80, 0.85))]
     assert said == [False, True, True, False, False]
+
+
+def test_a_machine_that_is_busy_with_something_else_takes_the_few_who_call(room: Room) -> None:
+    assert room.full(Load(calls=FEW - 1, lag=3.0, cpu=1.0)) == ""
 
 
 def test_calls_that_began_since_the_last_look_are_reckoned_in(room: Room) -> None:

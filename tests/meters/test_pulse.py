@@ -8,7 +8,7 @@ import time
 
 import trio
 
-from callactors.meters.pulse import BEAT, BEATS, TENTH, Pulse, descriptors, memory
+from callactors.meters.pulse import BEAT, BEATS, QUARTER, Pulse, descriptors, memory
 
 
 def lag(*late: float) -> float:
@@ -22,13 +22,13 @@ def test_one_late_beat_is_a_hiccup() -> None:
     assert lag(0.099) == 0.0
 
 
-def test_a_tenth_of_late_beats_is_lag() -> None:
-    assert lag(*[0.045] * TENTH) == 0.0
-    assert lag(*[0.045] * (TENTH + 1)) == 0.045
+def test_a_quarter_of_late_beats_is_lag() -> None:
+    assert lag(*[0.045] * QUARTER) == 0.0
+    assert lag(*[0.045] * (QUARTER + 1)) == 0.045
 
 
 def test_a_stall_counts_for_the_beats_that_it_swallowed() -> None:
-    assert lag(BEAT * (TENTH + 1)) == BEAT * (TENTH + 1)
+    assert lag(BEAT * (QUARTER + 1)) == BEAT * (QUARTER + 1)
 
 
 def test_two_quiet_seconds_later_nothing_is_left_of_it() -> None:
