@@ -138,6 +138,7 @@ class Receiver:
             self._drop_waiting()
         self.source = Source(packet.ssrc, packet.sequence, packet.timestamp, self.codec.clock_rate)
         self.counts.sources += 1
+        self.events.another_source()
         self._expecting_until, self._next_ssrc, self._next_sequence = now, -1, -1
         self._joined = packet.sequence - 1
         length = self.codec.duration(packet.payload) if packet.payload_type == self.payload_type else 0

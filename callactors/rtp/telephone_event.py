@@ -22,6 +22,7 @@ PAUSE = 60  # ms of silence after each digit
 ENDS = 3
 VOLUME = 10  # -dBm0
 LOST_END = 0.2  # seconds without a packet after which a digit counts as ended
+OVERTAKEN = 2.0  # seconds a packet may be under way; one that seems older is of timestamps that jumped
 BURST, PER_SECOND = 8.0, 10.0  # digits a person can press
 _EVENT = struct.Struct("!BBH")
 _SLOT = 160
@@ -69,8 +70,8 @@ class EventReceiver:
             self.ignored += 1
             return []
         code, flags, duration = _EVENT.unpack_from(payload)
-        if self._timestamp is not None and (timestamp - self._timestamp) & 0xFFFFFFFF >= 1 << 31:
-            return []  # of an event before this one
+        if self._overtaken(timestamp, now):
+            return []
         digits: list[str] = []
         if timestamp != self._timestamp and not self._continues(code, timestamp, marker):
             digits = self.expire(now, force=True)
@@ -80,6 +81,16 @@ class EventReceiver:
             self.pending = False
             digits += self._admit(code, now)
         return digits
+
+    def _overtaken(self, timestamp: int, now: float) -> bool:
+        """Whether it is of an event before the one heard last."""
+        if self._timestamp is None or now - self._last > OVERTAKEN:
+            return False
+        return (timestamp - self._timestamp) & 0xFFFFFFFF >= 1 << 31
+
+    def another_source(self) -> None:
+        """Timestamps begin anew (another SSRC, a jump): none is older than what was heard before."""
+        self._timestamp = None
 
     def expire(self, now: float, *, force: bool = False) -> list[str]:
         """A digit whose end packets were all lost."""

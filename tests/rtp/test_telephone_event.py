@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callactors.audio.codecs import make_codec
+from callactors.rtp.packet import RtpPacket
+from callactors.rtp.receiver import Receiver
 from callactors.rtp.telephone_event import KEYS, EventPacket, EventReceiver, event_packets
 
 
@@ -83,6 +86,51 @@ def test_a_thousand_events_a_second_are_capped_at_what_a_finger_can_do() -> None
     digits, receiver = hear([(event(1, 160, end=True), index * 1000) for index in range(1000)], step=0.001)
     assert len(digits) <= 18
     assert receiver.ignored >= 900
+
+
+def test_packets_that_overtook_each_other_and_came_twice_are_one_digit() -> None:
+    begin, middle, end = event(4, 160), event(4, 480), event(4, 800, end=True)
+    assert hear([(middle, 0), (begin, 0), (begin, 0), (end, 0), (middle, 0), (end, 0)])[0] == "4"
+    assert hear([(end, 0), (begin, 0), (middle, 0), (end, 0)])[0] == "4"
+
+
+def test_an_end_that_comes_after_the_next_digit_began_is_no_third_digit() -> None:
+    packets = [(event(4, 160), 0), (event(5, 160), 2000), (event(4, 800, end=True), 0), (event(5, 800, end=True), 2000)]
+    assert hear(packets)[0] == "45"
+
+
+@pytest.mark.parametrize("lost", [(0,), (1,), (0, 1), (2,), (1, 2)])
+def test_a_key_held_for_five_seconds_by_the_48_khz_clock_is_one_digit(lost: tuple[int, ...]) -> None:
+    """Beside Opus a segment is full after 1.37 s (RFC 4733 section 2.5.1.3), and any packet of it may be lost."""
+    receiver, digits, now = EventReceiver(), list[str](), 0.0
+    for segment in range(4):
+        start, last = segment * 0xFFFF, segment == 3
+        steps = [24_000, 48_000, 48_000] if last else [24_000, 48_000, 0xFFFF]
+        for packet, duration in enumerate(steps):
+            now += 0.15
+            if packet not in lost or last:
+                payload = event(9, duration, end=last and packet == 2)
+                digits += receiver.receive(payload, start, segment == packet == 0, now)
+    assert digits == ["9"]
+
+
+def test_timestamps_that_begin_anew_with_another_source_do_not_silence_its_digits() -> None:
+    receiver = Receiver(make_codec("pcmu"), 0, 101, 0.0)
+    digits, now = list[str](), 1.0
+    for ssrc, base, key in ((1, 1_000_000_000, 1), (2, 1_000, 2)):
+        receiver.expect(now)
+        for sequence in range(3):
+            packet = RtpPacket(101, sequence, base, ssrc, event(key, 800, end=True), sequence == 0)
+            digits += receiver.receive(packet, now)
+            now += 0.02
+    assert digits == ["1", "2"]
+
+
+def test_timestamps_that_jump_back_within_one_source_cost_no_digit_after_a_while() -> None:
+    receiver = EventReceiver()
+    assert receiver.receive(event(1, 800, end=True), 1_000_000_000, True, 1.0) == ["1"]
+    assert receiver.receive(event(2, 800, end=True), 1_000, True, 1.5) == []
+    assert receiver.receive(event(3, 800, end=True), 2_000, True, 4.0) == ["3"]
 
 
 @settings(max_examples=150)
