@@ -11,6 +11,7 @@ from pathlib import Path
 
 import attrs
 
+from callactors.audio.codecs import make_codec
 from callactors.calls.call import Call
 from callactors.routing.rules import Order
 from callactors.testing.calls import Adapt, Facts, House, Mind, open_house
@@ -47,10 +48,10 @@ class CallingOut:
 
 def tones(phone: PhoneCall) -> list[Tone]:
     """What somebody at a phone has heard so far, as names of tones."""
-    ears = Ears(phone.line.law)
+    ears, decoder = Ears(phone.line.law), make_codec(phone.line.codec)
     for heard in phone.line.heard:
-        if heard.packet.payload_type in (0, 8):
-            ears.hear(heard.packet.payload)
+        if phone.line.is_audio(heard.packet):
+            ears.hear(decoder.decode(heard.packet.payload))
     return ears.tones
 
 

@@ -19,7 +19,8 @@ from callactors.rtp.events import AudioArrived, MediaEvent
 from callactors.rtp.packet import RtpPacket, parse
 from callactors.rtp.srtp import Security, Srtp
 from callactors.sdp.description import Description, Origin
-from callactors.sdp.offer import Agreement, Codec, Direction
+from callactors.sdp.formats import Codec
+from callactors.sdp.offer import Agreement, Direction
 from callactors.sip.address import Address
 
 E = TypeVar("E", bound=MediaEvent)

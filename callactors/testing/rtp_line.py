@@ -1,7 +1,7 @@
 """One RTP line of a test phone: speaks at real pace, and keeps every packet it sent and heard with its time.
 
-- It shares packet layout, telephone events and SRTP with the product (rtp/), and nothing else: no latch, no playout, no
-  receiver, so that what it measures does not come from what is measured.
+- It shares packet layout, telephone events, SRTP and codecs with the product, and nothing else: no latch, no playout,
+  no receiver, so that what it measures does not come from what is measured.
 - 50 packets a second once agreed on, silence between words; none on hold. It sends to the agreed address only.
 """
 
@@ -15,6 +15,9 @@ import numpy as np
 import trio
 
 from callactors.audio import g711
+from callactors.audio.codec import POSITIONS
+from callactors.audio.codecs import make_codec
+from callactors.audio.convert import Converter, convert
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
 from callactors.errors import MalformedPacket
@@ -69,6 +72,7 @@ class RtpLine:
         self._socket = UdpSocket(host, 0)
         self._former: UdpSocket | None = None
         self.agreement: Agreement | None = None
+        self._codec, self._parameters = make_codec("pcmu"), ""
         self.refused = 0  # packets that were not authentic SRTP, or no RTP
         self._srtp: Srtp | None = None
         self.heard: list[HeardPacket] = []
@@ -91,12 +95,24 @@ class RtpLine:
 
     @property
     def law(self) -> AudioFormat:
-        return AudioFormat(self.agreement.codec) if self.agreement else AudioFormat.PCMU
+        """The format of what it speaks."""
+        return self._codec.format
+
+    @property
+    def codec(self) -> str:
+        return self._codec.name
+
+    @property
+    def _ticks(self) -> int:
+        """Of the RTP clock, in a sample of 8 kHz."""
+        return self._codec.clock_rate // POSITIONS
 
     def agree(self, agreement: Agreement) -> None:
         """Speak and listen as agreed from now on; new SRTP keys forget the old ones, as in most phones."""
         if self.agreement is None or agreement.security != self.agreement.security:
             self._srtp = None if agreement.security is None else Srtp(agreement.security)
+        if (agreement.codec, agreement.parameters) != (self._codec.name, self._parameters):
+            self._codec, self._parameters = make_codec(agreement.codec, agreement.parameters), agreement.parameters
         self.agreement = agreement
 
     def move(self) -> None:
@@ -108,9 +124,10 @@ class RtpLine:
 
     def say(self, samples: Samples) -> Saying:
         """Queue linear speech (int16, 8 kHz)."""
-        audio = g711.encode(samples, self.law)
-        audio += self.law.silence * (-len(audio) % FRAME)
-        frames = deque(audio[at : at + FRAME] for at in range(0, len(audio), FRAME))
+        audio = convert(samples.astype("<i2").tobytes(), AudioFormat.PCM16_8K, self.law)
+        size = FRAME * self._codec.width
+        audio += self.law.silence * (-len(audio) % size)
+        frames = deque(audio[at : at + size] for at in range(0, len(audio), size))
         saying = Saying(frames, max(0, (ears.last_loud(samples) - 1) // FRAME))
         if self.closed or not frames:
             saying.spoken.set()
@@ -141,21 +158,27 @@ class RtpLine:
         return next((heard.at for heard in reversed(self.heard) if heard.loud), None)
 
     def samples(self, since: float = 0.0) -> Samples:
-        """What was heard since then, decoded, laid out by RTP timestamps."""
-        packets = [heard.packet for heard in self.heard if heard.at >= since and self._is_audio(heard.packet)]
+        """What was heard since then at 8 kHz, decoded in the order it came, laid out by RTP timestamps."""
+        packets = [heard.packet for heard in self.heard if heard.at >= since and self.is_audio(heard.packet)]
         if not packets:
             return np.zeros(0, np.int16)
         origin, ssrc = packets[0].timestamp, packets[0].ssrc
-        places = [(packet.timestamp - origin) & 0xFFFFFFFF for packet in packets]
-        size = max((at for at in places if at < 1 << 31), default=0) + FRAME * 6
+        places = [((packet.timestamp - origin) & 0xFFFFFFFF) // self._ticks for packet in packets]
+        size = max((at for at in places if at < (1 << 31) // self._ticks), default=0) + FRAME * 6
         sound = np.zeros(size, np.int16)
+        codec, converter = make_codec(self._codec.name), Converter(self.law, AudioFormat.PCM16_8K)
         for at, packet in zip(places, packets, strict=True):
-            pcm = g711.decode(packet.payload, self.law)
+            pcm = np.frombuffer(converter.feed(codec.decode(packet.payload)), np.int16)
             if packet.ssrc == ssrc and at + len(pcm) <= size:
                 sound[at : at + len(pcm)] = pcm
         return sound
 
-    def _is_audio(self, packet: RtpPacket) -> bool:
+    def _decoded(self, payload: bytes) -> Samples:
+        audio = self._codec.decode(payload)
+        return g711.decode(audio, self.law) if self.law in g711.LAWS else np.frombuffer(audio, np.int16)
+
+    def is_audio(self, packet: RtpPacket) -> bool:
+        """Of the payload type agreed on."""
         return self.agreement is not None and packet.payload_type == self.agreement.payload_type
 
     # -- the tasks -----------------------------------------------------------------------------------------------
@@ -204,7 +227,7 @@ class RtpLine:
         if self.agreement is not None and packet.payload_type == self.agreement.telephone_event:
             self.digits += self._events.receive(packet.payload, packet.timestamp, packet.marker, now)
             return
-        speech = self._is_audio(packet) and ears.loud(g711.decode(packet.payload, self.law))
+        speech = self.is_audio(packet) and ears.loud(self._decoded(packet.payload))
         self.heard.append(HeardPacket(now, source, packet, speech))
         if speech:
             self._loud.set()
@@ -214,7 +237,7 @@ class RtpLine:
         while True:
             due += FRAME_TIME
             await trio.sleep_until(due)
-            self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
+            self._timestamp = (self._timestamp + FRAME * self._ticks) & 0xFFFFFFFF
             if self.agreement is not None and self.agreement.sends and not self.mute:
                 self._send_frame(self.agreement, trio.current_time())
 
@@ -222,16 +245,18 @@ class RtpLine:
         key = self._keys.popleft() if self._keys else None
         event = agreement.remote_telephone_event
         if key is not None and event is not None:
-            timestamp = (self._timestamp - key.offset) & 0xFFFFFFFF
-            self._send(agreement, RtpPacket(event, self._sequence, timestamp, self._ssrc, key.payload, key.marker))
+            timestamp = (self._timestamp - key.offset * self._ticks) & 0xFFFFFFFF
+            payload = key.scaled(agreement.event_clock // POSITIONS)
+            self._send(agreement, RtpPacket(event, self._sequence, timestamp, self._ssrc, payload, key.marker))
             return
-        payload = self._next_frame(now)
-        packet = RtpPacket(agreement.remote_payload_type, self._sequence, self._timestamp, self._ssrc, payload)
-        self._send(agreement, packet)
+        payload = self._codec.encode(self._next_frame(now))
+        if payload:  # nothing need be sent in a pause to who asked for that
+            packet = RtpPacket(agreement.remote_payload_type, self._sequence, self._timestamp, self._ssrc, payload)
+            self._send(agreement, packet)
 
     def _next_frame(self, now: float) -> bytes:
         if not self._saying:
-            return self.law.silence * FRAME
+            return self.law.silence * (FRAME * self._codec.width)
         saying = self._saying[0]
         frame = saying.take(now)
         if not saying.frames:

@@ -15,7 +15,8 @@ import attrs
 import numpy as np
 import trio
 
-from callactors.audio import g711
+from callactors.audio.codecs import FORMATS
+from callactors.audio.convert import Converter, convert
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
 from callactors.audio.tone import sine
@@ -53,17 +54,22 @@ class Tone:
 
 @attrs.define(eq=False)
 class Ears:
-    """Names tones in G.711, 20 ms at a time."""
+    """Names tones in audio of `law` (any format may stand there), 20 ms at a time."""
 
     law: AudioFormat = AudioFormat.PCMU
     audio: bytearray = attrs.field(factory=bytearray)
+    _to_linear: Converter | None = None
+    _linear: bytearray = attrs.field(factory=bytearray)  # at 8 kHz
     _frames: list[str] = attrs.field(factory=list)
 
     def hear(self, audio: bytes) -> None:
         self.audio += audio
-        while len(self.audio) >= (len(self._frames) + 1) * FRAME:
-            at = len(self._frames) * FRAME
-            self._frames.append(name_of(g711.decode(bytes(self.audio[at : at + FRAME]), self.law)))
+        if self._to_linear is None or self._to_linear.source is not self.law:
+            self._to_linear = Converter(self.law, AudioFormat.PCM16_8K)
+        self._linear += self._to_linear.feed(audio)
+        while len(self._linear) >= (len(self._frames) + 1) * FRAME * 2:
+            at = len(self._frames) * FRAME * 2
+            self._frames.append(name_of(np.frombuffer(bytes(self._linear[at : at + FRAME * 2]), np.int16)))
 
     @property
     def tones(self) -> list[Tone]:
@@ -183,7 +189,7 @@ class ScriptedCaller:
             parse(event.body),
             local_host=self.stream.address.host,
             local_port=self.stream.address.port,
-            codecs=["pcmu", "pcma"],
+            codecs=list(FORMATS),
             session_id=1,
             version=1,
             previous=self.agreement.local,
@@ -193,7 +199,7 @@ class ScriptedCaller:
         self._live(agreed)
 
     def _live(self, agreement: Agreement) -> None:
-        self.ears.law = AudioFormat(agreement.codec)
+        self.ears.law = FORMATS[agreement.codec]
         self.stream.start(agreement, allowed=lambda host: True)
 
     # -- waiting -------------------------------------------------------------------------------------------------
@@ -304,7 +310,8 @@ class ScriptedCaller:
         """Speak: a tone by the name of `caller`."""
         self._said += 1
         name = f"words {self._said}"
-        self.stream.play(name, g711.encode(sine(PITCHES["caller"], ms), self.ears.law))
+        linear = sine(PITCHES["caller"], ms).tobytes()
+        self.stream.play(name, convert(linear, AudioFormat.PCM16_8K, self.ears.law))
         self.stream.end(name)
 
     def press(self, digits: str) -> None:

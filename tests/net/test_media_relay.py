@@ -14,7 +14,7 @@ from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.rtp.events import AudioArrived, AudioSent
 from callactors.rtp.packet import RtpPacket
-from callactors.sdp.offer import Codec
+from callactors.sdp.formats import Codec
 from callactors.testing.media_peer import Peer, Table, laid
 
 
