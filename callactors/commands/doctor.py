@@ -30,7 +30,7 @@ from callactors.speech import weights
 
 HERE = Path("callactors.yaml")
 CORE = ("trio", "trio_websocket", "anyio", "msgspec", "attrs", "numpy", "pybase64", "yaml", "sqlalchemy")
-CORE_FACES = ("hypercorn", "litestar", "structlog", "typer", "rich")
+CORE_FACES = ("hypercorn", "litestar", "prometheus_client", "structlog", "typer", "rich")
 DESCRIPTORS_PER_CALL = 4  # RTP, RTCP, a model socket, a recording
 DESCRIPTORS_ELSE = 100
 OLDEST_CLOCK = 1_735_689_600.0  # 2025-01-01: a clock before this was never set
