@@ -46,6 +46,14 @@ class RtpWentSilent(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
     since: float
 
 
+class OneWayAudio(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    """One side cannot be heard since `since`, or (`over`) can be heard again. `out`: the far end does not hear us."""
+
+    direction: Literal["in", "out"]
+    since: float
+    over: bool
+
+
 class DigitPressed(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
     digit: str
     sensitive: bool = False
@@ -210,6 +218,26 @@ class StopSpeaking(Message, frozen=True, gc=False, kw_only=True, tag=True):
     """
 
     session: int
+
+
+class CallerStopped(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """The model says, at `at`, that the caller's turn is over. Answered by CallerLastHeard, where anything was heard."""
+
+    session: int
+
+
+class CallerLastHeard(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """The answer to CallerStopped: `spoke_until` is when the caller's last loud sample came."""
+
+    session: int
+    stopped_at: float
+    spoke_until: float
+
+
+class AgentQueued(Message, frozen=True, gc=False, kw_only=True, tag=True):
+    """The first audio of an utterance is in play-out, in the leg's encoding; AgentStarted follows when it leaves."""
+
+    utterance: str
 
 
 class AgentCutOff(Message, frozen=True, gc=False, kw_only=True, tag=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from callactors.rtp import rtcp
+from callactors.rtp.one_way import OneWayWatch
 from callactors.rtp.quality import Quality, quality
 from callactors.rtp.sender import Sender
 from callactors.rtp.source import Source
@@ -24,6 +25,8 @@ class Reports:
         self._about_us: rtcp.ReportBlock | None = None
         self._their_sr, self._their_sr_at = 0, 0.0
         self._sent_before = 0
+        self._sent_then = 0  # packets, when the far end last reported
+        self.one_way = OneWayWatch()
 
     def begin(self, now: float) -> None:
         """The first report comes after half an interval (section 6.2)."""
@@ -63,7 +66,7 @@ class Reports:
             delay=delay,
         )
 
-    def receive(self, data: bytes, ssrc: int, now: float) -> None:
+    def receive(self, data: bytes, sender: Sender, now: float) -> None:
         """A datagram from the far end. Raises MalformedPacket."""
         for packet in rtcp.parse(data):
             self.heard_at = now
@@ -72,10 +75,12 @@ class Reports:
                 continue
             if packet.sender is not None:
                 self._their_sr, self._their_sr_at = rtcp.middle(packet.sender.ntp), now
-            for block in packet.blocks:
-                if block.ssrc == ssrc:
-                    self._about_us = block
-                    self.round_trip = rtcp.round_trip(block, rtcp.middle(rtcp.ntp(now))) or self.round_trip
+            block = next((block for block in packet.blocks if block.ssrc == sender.ssrc), None)
+            if block is not None:
+                self._about_us = block
+                self.round_trip = rtcp.round_trip(block, rtcp.middle(rtcp.ntp(now))) or self.round_trip
+            self.one_way.reported(None if block is None else block.highest, sender.sent > self._sent_then, now)
+            self._sent_then = sender.sent
 
     @property
     def one_way_ms(self) -> float:

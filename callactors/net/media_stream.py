@@ -36,7 +36,7 @@ from callactors.rtp.latch import Latch, Source, Verdict
 from callactors.rtp.playout import FRAME, Began, Finished, Heard, Playout
 from callactors.rtp.quality import Quality, quality
 from callactors.rtp.receiver import HOLD, Receiver
-from callactors.rtp.relay import RelayBuffer
+from callactors.rtp.relay import Relay
 from callactors.rtp.sender import Sender
 from callactors.rtp.silence import SilenceWatch
 from callactors.rtp.srtp import Srtp
@@ -97,8 +97,7 @@ class MediaStream:
         self._kept: list[rtp.RtpPacket] = []
         self._keying = Keying()
         self._relay_to: MediaStream | None = None
-        self._relayed: RelayBuffer | None = None
-        self._to_relay: tuple[Codec, Converter] | None = None  # what the stream bridged to this one has heard, as ours
+        self._relayed: Relay | None = None
         self._sent: list[bytes] = []
         self._sent_position = 0
         self._began: dict[str, float] = {}
@@ -133,7 +132,8 @@ class MediaStream:
         self._silence.restart(now)
         self._reports.rate = codec.clock_rate
         self.fill.speak(codec.format)
-        self._sender.agree(codec, agreement.remote_payload_type, agreement.remote_telephone_event, agreement.ptime)
+        sent, event = agreement.remote_payload_type, agreement.remote_telephone_event
+        self._sender.agree(codec, sent, event, agreement.ptime, agreement.event_clock)
         for data in unopened:
             self._received(data, self._latch.target, now)
 
@@ -184,7 +184,7 @@ class MediaStream:
         """From now on `other` says what this one hears, packet by packet; None ends that. What is played goes first."""
         former, self._relay_to = self._relay_to, other
         if former is not None and former is not other:
-            former._relayed = former._to_relay = None
+            former._relayed = None
 
     def send_digits(self, digits: str) -> None:
         """Queue digits: telephone events where agreed, tones otherwise; speech waits. Raises ValueError for others."""
@@ -205,7 +205,7 @@ class MediaStream:
         self._tell_sent(now)
         if self._receiver is not None:
             if self._receiver.pending:
-                self._deliver(self._receiver.batch(now))
+                self._tell_batch(self._receiver, now)
             self._send_report(now, leaving=True)
         self.relay_to(None)
         self._on_close(self)
@@ -284,26 +284,26 @@ class MediaStream:
         if digits:
             self._tell_digits(digits, now)
         if receiver.ready:
-            self._deliver(receiver.batch(now))
+            self._tell_batch(receiver, now)
 
     def _say_for(self, packet: rtp.RtpPacket, theirs: Codec) -> None:
         """What the stream bridged to this one has just heard."""
-        ours, agreement = self._codec, self._agreement
-        if ours is None or agreement is None or self._quality is not None:
+        if self._codec is None or self._quality is not None:
             return
         if self._relayed is None:
-            self._relayed = RelayBuffer(ours.format, ours.width)
-        if self._to_relay is None or self._to_relay[0].name != theirs.name:
-            self._to_relay = make_codec(theirs.name), Converter(theirs.format, ours.format)
-        decoder, converter = self._to_relay
-        place = packet.timestamp // (theirs.clock_rate // POSITIONS)
-        self._relayed.put(packet.ssrc, place, converter.feed(decoder.decode(packet.payload)))
+            self._relayed = Relay(self._codec)
+        self._relayed.put(packet, theirs)
 
     def _collision(self, receiver: Receiver, now: float) -> None:
         """RFC 3550 section 8.2: take another SSRC, once; after that it is our own packets looped back."""
         self._collided = True
         self._sender.renumber()
         receiver.expect(now)
+
+    def _tell_batch(self, receiver: Receiver, now: float) -> None:
+        batch = receiver.batch(now)
+        self._reports.one_way.heard(batch.audio, now)
+        self._deliver(batch)
 
     def _tell_digits(self, digits: list[str], now: float) -> None:
         for digit in digits:
@@ -323,7 +323,7 @@ class MediaStream:
             return
         try:
             plain = data if self._srtp is None else self._srtp.unprotect_rtcp(data)
-            self._reports.receive(plain, self._sender.ssrc, now)
+            self._reports.receive(plain, self._sender, now)
         except MalformedPacket:
             self.counts.malformed += 1
 
@@ -347,7 +347,7 @@ class MediaStream:
             if digits:
                 self._tell_digits(digits, now)
             if receiver.ready:
-                self._deliver(receiver.batch(now))
+                self._tell_batch(receiver, now)
         if now >= self._sweep_at:
             self._sweep(now)
 
@@ -421,6 +421,8 @@ class MediaStream:
             self._deliver(told)
         if self._reports.due(now):
             self._send_report(now)
+        for news in self._reports.one_way.news():
+            self._deliver(news)
 
     def _connect_if_settled(self, now: float) -> None:
         latch = self._latch
@@ -470,9 +472,9 @@ class MediaStream:
         if old is None or old is codec:
             return
         if receiver.pending:
-            self._deliver(receiver.batch(now))
+            self._tell_batch(receiver, now)
         self._tell_sent(now)
-        self._relayed = self._to_relay = None
+        self._relayed = None
         self._playout.recode(Converter(old.format, codec.format).feed, codec.format)
 
     def _quality_in(self) -> Quality:

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from callactors.audio.format import AudioFormat
@@ -68,3 +70,11 @@ class WentSilent(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
 
 class CameBack(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
     """RTP again after WentSilent."""
+
+
+class OneWay(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
+    """One side cannot be heard since `since`, or (`over`) can be heard again. `out`: they do not hear us."""
+
+    direction: Literal["in", "out"]
+    since: float
+    over: bool

@@ -9,8 +9,12 @@
 
 from __future__ import annotations
 
+from callactors.audio.codec import POSITIONS, Codec
+from callactors.audio.codecs import make_codec
 from callactors.audio.conceal import Mended
+from callactors.audio.convert import Converter
 from callactors.audio.format import AudioFormat
+from callactors.rtp.packet import RtpPacket
 from callactors.rtp.playout import FRAME
 
 DEPTH = 2 * FRAME  # positions, 40 ms
@@ -101,3 +105,25 @@ class RelayBuffer:
             return None
         self.lost += 1
         return self._mended.missing(FRAME * self._width)
+
+
+class Relay:
+    """One direction of a bridge between two codecs: packets of theirs in, frames in the format of ours out."""
+
+    def __init__(self, ours: Codec) -> None:
+        self._ours = ours.format
+        self._buffer = RelayBuffer(ours.format, ours.width)
+        self._theirs = ""
+        self._decoder, self._converter = ours, Converter(ours.format, ours.format)
+
+    def put(self, packet: RtpPacket, theirs: Codec) -> None:
+        """A packet they spoke by this codec; its decoder's memory is the leg's, so a relay has one of its own."""
+        if theirs.name != self._theirs:
+            self._theirs, self._decoder = theirs.name, make_codec(theirs.name)
+            self._converter = Converter(theirs.format, self._ours)
+        place = packet.timestamp // (theirs.clock_rate // POSITIONS)
+        self._buffer.put(packet.ssrc, place, self._converter.feed(self._decoder.decode(packet.payload)))
+
+    def take(self) -> bytes | None:
+        """The next 20 ms; None when there is nothing to say."""
+        return self._buffer.take()

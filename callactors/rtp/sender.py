@@ -31,10 +31,15 @@ class Sender:
         self._held = b""
         self._codec: Codec | None = None
         self._payload_type, self._event_type = 0, -1
-        self._ticks = self._size = self._frame_size = 1
+        self._ticks = self._event_ticks = self._size = self._frame_size = 1
 
-    def agree(self, codec: Codec, payload_type: int, event_type: int | None, ptime: int) -> None:
-        """The formats from now on; another clock makes it another source (RFC 7160 section 4.1)."""
+    def agree(
+        self, codec: Codec, payload_type: int, event_type: int | None, ptime: int, event_clock: int = POSITIONS
+    ) -> None:
+        """The formats from now on; another clock makes it another source (RFC 7160 section 4.1).
+
+        Durations of events count by `event_clock`: there are peers that have but one clock for them.
+        """
         ticks = codec.clock_rate // POSITIONS
         if self._codec is not None and ticks != self._ticks:
             self.ssrc = self._random.getrandbits(32)
@@ -42,7 +47,7 @@ class Sender:
             self._held = b""
         self._codec, self._payload_type = codec, payload_type
         self._event_type = -1 if event_type is None else event_type
-        self._ticks = ticks
+        self._ticks, self._event_ticks = ticks, event_clock // POSITIONS
         self._size, self._frame_size = ptime * 8 * codec.width, FRAME * codec.width
 
     def renumber(self) -> None:
@@ -86,7 +91,7 @@ class Sender:
             made = [self._packet(self._payload_type, at - len(self._held) // codec.width, codec.encode(self._held))]
             self._held = b""
         self._marker = MARKER if slot.marker else 0
-        payload = slot.payload if self._ticks == 1 else slot.scaled(self._ticks)
+        payload = slot.payload if self._event_ticks == 1 else slot.scaled(self._event_ticks)
         return [*made, self._packet(self._event_type, at - slot.offset, payload)]
 
     def _quiet(self) -> list[bytes]:

@@ -9,6 +9,7 @@ from callactors.actors.messages import (
     CallerAudio,
     DigitPressed,
     Message,
+    OneWayAudio,
     RtpWentSilent,
 )
 from callactors.rtp.events import (
@@ -16,6 +17,7 @@ from callactors.rtp.events import (
     AudioSent,
     DigitArrived,
     MediaEvent,
+    OneWay,
     UtteranceHeard,
     UtteranceStarted,
     WentSilent,
@@ -51,5 +53,7 @@ def media_message(event: MediaEvent, leg: int, now: float, *, private: bool = Fa
             return DigitPressed(at=now, leg=leg, digit=event.digit, sensitive=private)
         case WentSilent():
             return RtpWentSilent(at=now, leg=leg, since=event.since)
+        case OneWay():
+            return OneWayAudio(at=now, leg=leg, direction=event.direction, since=event.since, over=event.over)
         case _:
             return None
