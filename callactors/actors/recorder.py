@@ -15,11 +15,11 @@ from typing import Protocol
 import attrs
 import trio
 
-from callactors.actors.deck import Deck, Work
 from callactors.actors.messages import CallerAudio, PauseRecording, RecordingWanted, ResumeRecording
 from callactors.actors.parts.muting import Muting
-from callactors.actors.tape import Order, Sound, Tape
+from callactors.actors.parts.tape import Order, Sound, Tape
 from callactors.audio.reel import WIDTH, Reel
+from callactors.stores.deck import Deck, Work
 
 POSITIONS = 8000  # a second, in every format
 TICK = 1.0  # seconds between two looks at the tape

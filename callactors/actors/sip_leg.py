@@ -31,7 +31,7 @@ from callactors.actors.parts.leg_audio import agent_heard, caller_audio, media_m
 from callactors.actors.parts.negotiation import REFUSED, Negotiation, wants_ipv6
 from callactors.actors.parts.placing import Placing
 from callactors.actors.parts.referring import Referring
-from callactors.actors.tape import TakesSound
+from callactors.actors.parts.tape import TakesSound
 from callactors.audio.format import AudioFormat
 from callactors.audio.ringing import ringing
 from callactors.errors import UnsafeText

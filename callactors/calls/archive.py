@@ -18,16 +18,16 @@ from pathlib import Path
 import attrs
 import trio
 
-from callactors.actors.deck import Deck
 from callactors.actors.mailbox import Mailbox
+from callactors.actors.parts.tape import Tape
 from callactors.actors.recorder import Recorder
-from callactors.actors.tape import Tape
 from callactors.calls.record import CallRecord
 from callactors.config import Config
 from callactors.config.schema import RecordingMode
 from callactors.errors import LedgerBroken, RecordingUnreadable
 from callactors.meters.log import log
 from callactors.net.offload import in_thread
+from callactors.stores.deck import Deck
 from callactors.stores.ledger_rows import EventRow
 from callactors.stores.ledger_writer import LedgerWriter
 from callactors.stores.recordings import Kept, Recordings

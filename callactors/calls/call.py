@@ -17,7 +17,7 @@ import trio
 
 from callactors.actors.handoff import Handoff
 from callactors.actors.handoff import Phrases as HandoffPhrases
-from callactors.actors.messages import CallEnded, CallRinging, DialogMoved, LegEnded, Message
+from callactors.actors.messages import CallEnded, CallRinging, DialogMoved, LegEnded, Message, RecordingWanted
 from callactors.actors.recorder import Recorder
 from callactors.actors.sip_leg import SipLeg
 from callactors.actors.tool_executor import ToolExecutor, ToolRun
@@ -33,6 +33,7 @@ from callactors.calls.patience import Patience
 from callactors.calls.playbook import Playbook
 from callactors.calls.record import CallRecord
 from callactors.calls.sessions import Sessions
+from callactors.calls.taping import Taping
 from callactors.calls.terms import Mailboxes, Terms
 from callactors.calls.voice import Voice
 from callactors.errors import LedgerBroken
@@ -87,6 +88,7 @@ class Call:
             spawn=self.spawn,
             meter=self.terms.meter,
             collecting=self._collecting(),
+            taping=self._taping(),
             redial=self._redial,
             placed=self.dialling is not None,
             specialist=self.playbook.specialist(self.playbook.scenario.start, self.caller, self.language),
@@ -102,6 +104,10 @@ class Call:
             remind=lambda: self.conductor.say(self.conductor.phrases.keys_only),
         )
 
+    def _taping(self) -> Taping:
+        ask = lambda: self.conductor.say(self.conductor.phrases.consent)  # noqa: E731  # the conductor comes after it
+        return Taping(self.boxes.tape, self.record, ask, self.playbook.scenario.policies.record_on_digit)
+
     @property
     def spoken(self) -> bool:
         """Whether a model has understood something the caller said."""
@@ -114,6 +120,10 @@ class Call:
     def end(self, cause: Cause) -> None:
         """End it from outside, at once and without a word: CANCEL or BYE."""
         self.boxes.desk.offer(CallEnded(at=trio.current_time(), cause=cause, by="us"))
+
+    def record_from_now(self, wanted: bool = True) -> None:
+        """Begin or end the recording by order of the house: where the call's mode lets it, see calls/taping."""
+        self.boxes.desk.offer(RecordingWanted(at=trio.current_time(), wanted=wanted, by="api"))
 
     # -- the nursery ---------------------------------------------------------------------------------------------
 

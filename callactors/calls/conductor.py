@@ -15,11 +15,13 @@ import trio
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import (
     AgentCutOff,
+    AgentQueued,
     AgentSpoke,
     AgentStarted,
     By,
     CallAnswered,
     CallEnded,
+    CallerLastHeard,
     DialogMoved,
     DigitPressed,
     HeldByPeer,
@@ -31,6 +33,8 @@ from callactors.actors.messages import (
     ModelUsed,
     OutcomeReached,
     PlayoutOverflowed,
+    RecordingWanted,
+    OneWayAudio,
     RtpWentSilent,
     SpeakPhrase,
     SwapAgent,
@@ -47,13 +51,14 @@ from callactors.calls.money import Meter
 from callactors.calls.patience import Patience
 from callactors.calls.playbook import Playbook, Specialist
 from callactors.calls.record import CallRecord
+from callactors.calls.taping import Taping
 from callactors.calls.transfers import Transfers
 from callactors.calls.voice import Voice
 from callactors.errors import BadArguments
 from callactors.routing.cause import Cause
 from callactors.scenario.schema import Phrases
 from callactors.tools.arguments import validate
-from callactors.tools.generated import COLLECT, END, HAND_OVER, TRANSFER
+from callactors.tools.generated import COLLECT, END, HAND_OVER, RECORD, TRANSFER
 
 LAST_WORDS = 12.0  # seconds the agent may take to finish speaking before we hang up
 Spawn = Callable[..., None]
@@ -79,6 +84,7 @@ class Conductor:
     specialist: Specialist
     meter: Meter
     collecting: Collecting
+    taping: Taping
     redial: Callable[[], bool] = lambda: False  # reach the callee once more; False when that may not be
     placed: bool = False  # by us
     session: int = 0
@@ -135,6 +141,8 @@ class Conductor:
                 return self._tried(message)
             case RtpWentSilent():
                 return self._went_silent(message)
+            case OneWayAudio():
+                self._one_way(message)
             case ToolRequested():
                 self._tool_requested(message)
             case TurnEnded():
@@ -158,6 +166,8 @@ class Conductor:
             case SpeakPhrase():
                 self.voice.say(message.utterance, message.text)
                 self._release_unsaid(message.utterance)
+            case CallerLastHeard() | AgentQueued():
+                self._to_model(message)
             case AgentStarted():
                 self.patience.agent_began()
                 self._to_model(message)
@@ -188,6 +198,8 @@ class Conductor:
             case OutcomeReached():
                 self.record.outcome(message.outcome, message.detail)
                 self.tell("outcome", outcome=message.outcome)
+            case RecordingWanted():
+                self.taping.decide(message)
             case ToolFinished():
                 self._tool_finished(message)
             case ToolSlow():
@@ -219,6 +231,7 @@ class Conductor:
         greeting = self.say(self.playbook.scenario.greeting(self.language))
         if self.placed and self.playbook.scenario.disclosure == "required":
             self.line.protected = greeting  # whoever picks up says hello, and must still learn who is calling
+        self.taping.greeted()
         if self.model_gone:
             self.model_exhausted()
 
@@ -297,7 +310,7 @@ class Conductor:
         self.tell("tool", tool=request.tool)
         if request.tool not in self.specialist.tools:
             self._finish_own(request, f"there is no tool {request.tool!r}; {self._offered()}", failed=True)
-        elif request.tool in (HAND_OVER, TRANSFER, END, COLLECT):
+        elif request.tool in (HAND_OVER, TRANSFER, END, COLLECT, RECORD):
             self._own_tool(request)
         else:
             self.patience.busy()
@@ -319,6 +332,8 @@ class Conductor:
             self._transfer(str(arguments.get("target", "")), request)
         elif request.tool == COLLECT:
             self._collect(request)
+        elif request.tool == RECORD:
+            self._finish_own(request, self.taping.requested(arguments), failed=False)
         else:
             self._finish_own(request, "ok", failed=False, tell_model=False)
             self.wind_down(Cause.AGENT_HUNG_UP)
@@ -387,7 +402,7 @@ class Conductor:
         if message.digit == self.playbook.scenario.handoff.on_digit and self.playbook.targets:
             self.hush()
             self.to_human("digit")
-        else:
+        elif not self.taping.takes(message.digit):
             self._to_model(message)
 
     def hush(self) -> None:
@@ -420,6 +435,13 @@ class Conductor:
         self._held = message.held
         self.record.event("held" if message.held else "resumed")
         self.patience.agent_ended(message.at)
+
+    def _one_way(self, message: OneWayAudio) -> None:
+        """Nobody hangs up on it: it may heal; whoever runs this house is told."""
+        seconds = round(message.at - message.since, 1)
+        kind = "one_way_over" if message.over else "one_way"
+        self.record.event(kind, leg=message.leg, direction=message.direction, seconds=seconds)
+        self.tell(kind, direction=message.direction, seconds=seconds)
 
     def _went_silent(self, message: RtpWentSilent) -> CallEnded | None:
         self.record.event("rtp_silence", seconds=round(message.at - message.since, 1))

@@ -15,8 +15,8 @@ import trio
 
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import By, CallerAudio, LegEnded, Message
+from callactors.actors.parts.tape import Tape
 from callactors.actors.sip_leg import SipLeg
-from callactors.actors.tape import Tape
 from callactors.calls.announcement import close_record, speak
 from callactors.calls.bridge import bridge
 from callactors.calls.dialer import PlacedLeg, Reached, Unreached

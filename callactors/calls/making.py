@@ -24,7 +24,7 @@ from callactors.config import Config
 from callactors.net.media_plane import MediaPlane
 from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause, sip_code
-from callactors.scenario import models_of, recording_mode
+from callactors.scenario import models_of
 from callactors.stores.ledger_writer import LedgerWriter
 
 
@@ -66,7 +66,7 @@ class Making:
         )
 
     def recorder(self, record: CallRecord, playbook: Playbook, boxes: Mailboxes) -> Recorder | None:
-        return self.archive.recorder(recording_mode(playbook.scenario, self.config), boxes.tape, record)
+        return self.archive.recorder(playbook.recording, boxes.tape, record)
 
     def models(self, playbook: Playbook, speaking: Callable[[ModelLine], int]) -> list[ModelLine]:
         """The models a call may use, in order: those that have room. Raises Refused when none has."""

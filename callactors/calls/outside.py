@@ -13,8 +13,8 @@ import trio
 
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import CallerAudio
+from callactors.actors.parts.tape import Tape
 from callactors.actors.sip_leg import SipLeg
-from callactors.actors.tape import Tape
 from callactors.calls.dialer import Dialer, PlacedLeg, Reached, Unreached
 from callactors.calls.living import Living
 from callactors.config import Config

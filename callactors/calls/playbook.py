@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from callactors.config.schema import RecordingMode
 from callactors.routing.trunk import Target
 from callactors.scenario.persona import instructions
 from callactors.scenario.schema import Scenario
@@ -21,6 +22,11 @@ from callactors.tools.generated import ANSWER, NAMED, answer_question, generated
 from callactors.tools.tool import Tool
 
 NUMBER = re.compile(r"\+?[0-9*#() .-]{1,40}")  # a From header may say anything, and a model obeys what it reads
+
+ASKED = (
+    "The caller was asked whether this call may be recorded. As soon as they have said yes or no, call record_call "
+    "with it, and carry on; do not press them, and do not ask again after a no."
+)
 
 
 @attrs.frozen
@@ -48,6 +54,7 @@ class Playbook:
     topics: str = ""
     now: Callable[[], datetime] = datetime.now
     placed: bool = False  # we call them, not they us
+    recording: RecordingMode = "off"  # what scenario and configuration allow
 
     @property
     def runnable(self) -> Mapping[str, Tool]:
@@ -65,6 +72,7 @@ class Playbook:
             targets=list(self.targets),
             knowledge=bool(self.scenario.knowledge),
             topics=self.topics,
+            recording=self.recording,
         )
         return Specialist(name, self._instructions(name, caller, language), own | made)
 
@@ -76,4 +84,5 @@ class Playbook:
         number = f"The caller's number is {caller}." if NUMBER.fullmatch(caller) else "The caller shows no number."
         if self.placed:
             number = f"You have called this person, at {caller}; they did not call you."
-        return f"{instructions(self.personas[name], self.scenario, name, language)}\n\n{today} {number}"
+        asked = f" {ASKED}" if self.recording == "consent" else ""
+        return f"{instructions(self.personas[name], self.scenario, name, language)}\n\n{today} {number}{asked}"

@@ -9,7 +9,7 @@ import trio
 
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import CallerAudio, Message, ToolRequested
-from callactors.actors.tape import Tape
+from callactors.actors.parts.tape import Tape
 from callactors.calls.models import ModelLine
 from callactors.calls.money import Meter, Purse
 from callactors.calls.voice import Cached

@@ -1,4 +1,4 @@
-"""`calls list` and `calls show ID`: the call records, also while a run is writing them.
+"""`calls list`, `calls show ID`, `calls recording ID`: the call records, also while a run is writing them.
 
 Exit code 0 when found, 1 with a remedy on stderr when not. What callers and models said is escaped: one line stays one.
 """
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from callactors.commands import call_recording
 from callactors.errors import CallactorsError
 from callactors.meters.log import safe
 from callactors.stores.ledger_reader import Facts, open_reader
@@ -53,6 +54,19 @@ def show_call(
     with _remedies(), open_reader(data / "ledger.db") as reader:
         facts = reader.call(call)
         typer.echo(msgspec.json.encode(facts).decode() if as_json else "\n".join(_view(facts)))
+
+
+@app.command("recording", epilog="Example: python -m callactors calls recording 0192f0 --out call.wav --data data")
+def save_recording(
+    call: Annotated[str, typer.Argument(metavar="ID", help="The call's id, or how it begins.")],
+    data: Data = Path("data"),
+    out: call_recording.Out = None,
+    config: call_recording.Config = None,
+    partial: call_recording.Partial = False,
+) -> None:
+    """Write a call's recording to a file that any player plays; one that is encrypted is decrypted."""
+    with _remedies():
+        typer.echo(str(call_recording.save(call, data, out, config, partial)))
 
 
 class _remedies:
@@ -120,7 +134,7 @@ def _view(facts: Facts) -> Iterator[str]:
     yield f"{'cause':<10} {ended}, SIP {_cell(facts['sip_code'])}"
     yield f"{'outcome':<10} {_cell(facts['outcome'])}"
     yield f"{'usd':<10} {_usd(facts)}"
-    yield f"{'recording':<10} {_cell_path(facts['recording'])}"
+    yield f"{'recording':<10} {_cell_path(facts['recording'])}{call_recording.line(facts)}"
     for title, lines in _sections(facts):
         if lines:
             yield ""

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from callactors.config import numbers, trunks
+from callactors.config import numbers, recordings, trunks
 from callactors.config.config import Config
 from callactors.config.problems import did_you_mean, quoted
 from callactors.config.schema import Entry, RealtimeModel
@@ -30,6 +30,7 @@ def check(config: Config) -> Iterator[ConfigError]:
     yield from _emergency(config)
     yield from _directory(config)
     yield from _models(config)
+    yield from recordings.check(config)
 
 
 def _listen(config: Config) -> Iterator[ConfigError]:

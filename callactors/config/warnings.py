@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from callactors.audio.codecs import REMEDIES, missing
+from callactors.config import recordings
 from callactors.config.config import Config
 from callactors.errors import ConfigError, MalformedMessage
 from callactors.sip.uri import SipUri, parse_uri
@@ -17,6 +18,7 @@ def warn(config: Config) -> Iterator[ConfigError]:
     yield from _unheard(config)
     yield from _unspoken(config)
     yield from _readable_keys(config)
+    yield from recordings.warn(config)
 
 
 def _emergency(config: Config) -> Iterator[ConfigError]:

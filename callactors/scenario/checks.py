@@ -12,7 +12,8 @@ from callactors.config.schema import RecordingMode
 from callactors.errors import ConfigError
 from callactors.scenario.schema import Scenario, read_silence
 
-GENERATED = ("hand_over", "transfer_to_human", "answer_question", "end_call")  # every scenario has these unasked
+# what a scenario has unasked
+GENERATED = ("hand_over", "transfer_to_human", "answer_question", "end_call", "record_call")
 NAMED = ("collect_digits",)  # generated too, for the agents that name it
 MEEK_TO_BOLD: tuple[RecordingMode, ...] = ("off", "on_demand", "consent", "always")
 _DISCLOSES = {

@@ -30,6 +30,7 @@ class Phrases(Section, frozen=True, kw_only=True):
     briefing: Text = "Hello. A caller would like to speak with you. I am connecting you now."  # to the person
     back: Text = "I am sorry, nobody could take your call just now. You are back with me."
     still_there: Text = "Are you still there?"
+    consent: Text = "May I record this call? Please say yes or no."  # with recording: consent
     keys_only: Text = "Please type it with the keys of your telephone. I cannot take it by voice."  # digits in private
     goodbye: Text = "Thank you for calling. Goodbye."
     cut_off: Text = "I am sorry, we were cut off. I am back with you."  # a call we placed had to be dialled again
@@ -71,11 +72,15 @@ class Silence:
 
 
 class Policies(Section, frozen=True, kw_only=True):
-    """`silence` is as written: seconds, then `handoff` or `goodbye`; `Scenario.silence` is what it means."""
+    """`silence` is as written: seconds, then `handoff` or `goodbye`; `Scenario.silence` is what it means.
+
+    `record_on_digit` is the key that begins and ends a recording on demand, or is the consent to one.
+    """
 
     max_length: Seconds | None = None
     silence: tuple[str, ...] | None = None
     recording: RecordingMode | None = None
+    record_on_digit: Digit | None = None
 
 
 class Expect(Section, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ import msgspec
 
 from callactors.errors import LedgerBroken, Theirs
 from callactors.stores import ledger_schema
+from callactors.stores.recording_facts import recording_facts
 
 Facts = dict[str, Any]
 
@@ -75,7 +76,8 @@ class LedgerReader:
                 facts[name] = [_part(row) for row in self._db.execute(query, (call,))]
         finally:
             self._db.execute("ROLLBACK")
-        return facts | {"recording": self._recording(facts)}
+        tape = recording_facts(facts["events"])
+        return facts | {"recording": (tape or {}).get("path") or self._usual(facts["call"]), "tape": tape}
 
     def _resolve(self, prefix: str) -> str:
         query = "SELECT id FROM calls WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 3"
@@ -89,13 +91,9 @@ class LedgerReader:
             f"no call begins with {prefix[:80]!r}; `calls list --data {self.folder}` shows those there are"
         )
 
-    def _recording(self, facts: Facts) -> str | None:
-        """Where the recorder said it put it (an event of kind recording), else the usual place, if it is there."""
-        for event in reversed(facts["events"]):
-            if event["kind"] == "recording":
-                body = event["body"]
-                return str(body.get("path")) if isinstance(body, dict) else str(body)
-        usual = self.folder / "recordings" / f"{facts['call']}.wav"
+    def _usual(self, call: str) -> str | None:
+        """Where it is put, if it is there: no event says so."""
+        usual = self.folder / "recordings" / f"{call}.wav"
         return str(usual) if usual.exists() else None
 
 

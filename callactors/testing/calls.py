@@ -18,12 +18,13 @@ import attrs
 import trio
 
 from callactors.actors.model_connection import ModelConnection
-from callactors.audio import g711
+from callactors.audio.codecs import FORMATS
+from callactors.audio.convert import convert
 from callactors.audio.format import AudioFormat
 from callactors.audio.tone import sine
 from callactors.calls.dialer import Dialer
 from callactors.calls.house import location_of, playbooks
-from callactors.calls.models import ModelLine
+from callactors.calls.models import ModelLine, cheapest
 from callactors.calls.playbook import Playbook
 from callactors.calls.switchboard import Switchboard
 from callactors.config import Config, load
@@ -43,6 +44,7 @@ DELTA_MS = 200
 PITCHES = {  # Hz: what the caller hears, by name; multiples of 50, so that 20 ms tell them apart
     "greeting": 400,
     "filler": 500,
+    "consent": 550,
     "holding": 600,
     "transfer": 700,
     "back": 800,
@@ -164,8 +166,8 @@ class Mind:
             yield _Overheard(line, self.sound)
 
     def line(self, name: str) -> ModelLine:
-        """As the switchboard wants it: G.711 both ways, whatever the leg speaks."""
-        return ModelLine(name, self.connect, lambda leg: leg)
+        """As the switchboard wants it: speaking what costs the leg least."""
+        return ModelLine(name, self.connect, cheapest)
 
 
 async def agent_says(peer: Peer, text: str, ms: int = 1000, *, sounds: str = "agent") -> str:
@@ -179,7 +181,7 @@ async def agent_begins(peer: Peer, text: str, ms: int, *, sounds: str = "agent")
     """The audio and words of a response that has not ended: (response, item)."""
     response, item = await peer.start_reply()
     await peer.tell(e.ResponseOutputAudioTranscriptDelta(response_id=response, item_id=item, delta=text))
-    audio = g711.encode(sine(PITCHES[sounds], ms), peer.format)
+    audio = convert(sine(PITCHES[sounds], ms).tobytes(), AudioFormat.PCM16_8K, peer.format)
     step = DELTA_MS * peer.format.bytes_per_ms
     for at in range(0, len(audio), step):
         delta = audio[at : at + step]
@@ -227,8 +229,8 @@ def phrases_of(books: Mapping[str, Playbook], ms: int = PHRASE_MS) -> Phrases:
         scenario = book.scenario
         named = {"greeting": scenario.greeting(), **_fields(scenario.phrases_for())}
         for name, text in named.items():
-            for law in (AudioFormat.PCMU, AudioFormat.PCMA):
-                audio[text, law] = g711.encode(sine(PITCHES[name], ms), law)
+            linear = sine(PITCHES[name], ms).tobytes()
+            audio |= {(text, law): convert(linear, AudioFormat.PCM16_8K, law) for law in set(FORMATS.values())}
     return Phrases(audio)
 
 

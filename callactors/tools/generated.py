@@ -2,7 +2,7 @@
 
 hand_over, transfer_to_human and end_call are performed by the call (their `run` is None); answer_question is a search
 of the scenario's knowledge and runs like any tool. collect_digits is performed by the call too, and is there for the
-agents that name it.
+agents that name it; record_call where a recording waits for a word.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any
 
 import attrs
 
+from callactors.config.schema import RecordingMode
 from callactors.tools.desk import Desk
 from callactors.tools.tool import Tool
 
 HAND_OVER, TRANSFER, ANSWER, END = "hand_over", "transfer_to_human", "answer_question", "end_call"
-COLLECT = "collect_digits"
-NAMES = (HAND_OVER, TRANSFER, ANSWER, END, COLLECT)
+COLLECT, RECORD = "collect_digits", "record_call"
+NAMES = (HAND_OVER, TRANSFER, ANSWER, END, COLLECT, RECORD)
 PURPOSES = ("card_number", "security_code", "expiry_date", "pin", "account_number", "other")
 
 
@@ -84,8 +85,25 @@ def collect_digits() -> Tool:
     )
 
 
+def record_call(mode: RecordingMode) -> Tool:
+    """Begin or end the recording: with mode consent by the caller's answer, with on_demand whenever it is needed."""
+    asked = "Pass on the caller's answer to whether this call may be recorded: true only for a clear yes."
+    needed = "Begin or end the recording of this call, when the caller wants that. Tell them first."
+    return Tool(
+        name=RECORD,
+        description=(asked if mode == "consent" else needed)
+        + " Callers say: yes, you may record this call; no, do not record this call",
+        parameters=_object(on={"type": "boolean", "description": "Whether the call is to be recorded from now on."}),
+    )
+
+
 def generated(
-    *, specialists: Mapping[str, str], targets: Sequence[str], knowledge: bool, topics: str = ""
+    *,
+    specialists: Mapping[str, str],
+    targets: Sequence[str],
+    knowledge: bool,
+    topics: str = "",
+    recording: RecordingMode = "off",
 ) -> dict[str, Tool]:
     """All that apply: no hand_over without colleagues, no transfer without targets, no answers without knowledge."""
     tools = [end_call()]
@@ -95,6 +113,8 @@ def generated(
         tools.append(transfer_to_human(targets))
     if knowledge:
         tools.append(answer_question(topics))
+    if recording in ("consent", "on_demand"):
+        tools.append(record_call(recording))
     return {made.name: made for made in tools}
 
 

@@ -11,10 +11,9 @@ import attrs
 import numpy as np
 import trio
 
-from callactors.actors.deck import Deck
 from callactors.actors.messages import AgentHeard, CallerAudio, PauseRecording, RecordingWanted, ResumeRecording
+from callactors.actors.parts.tape import LONGEST, Order, Sound, Tape
 from callactors.actors.recorder import Recorder
-from callactors.actors.tape import LONGEST, Order, Sound, Tape
 from callactors.audio import g711
 from callactors.audio.convert import convert
 from callactors.audio.format import AudioFormat
@@ -23,6 +22,7 @@ from callactors.audio.levels import strength
 from callactors.audio.tone import sine
 from callactors.config.schema import RecordingMode
 from callactors.net import offload
+from callactors.stores.deck import Deck
 from callactors.stores.spool import Spool
 
 PCMU = AudioFormat.PCMU
@@ -93,6 +93,10 @@ def channels(path: Path, rate: int = 8000) -> tuple[Samples, Samples]:
         assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, rate, 2)
         both = np.frombuffer(file.readframes(file.getnframes()), dtype=np.int16).reshape(-1, 2)
     return both[:, 0], both[:, 1]
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
 
 
 def silent(samples: Samples) -> bool:
@@ -213,7 +217,7 @@ async def test_a_pause_is_silence_on_both_sides_and_the_record_says_where(
     autojump_clock: object, tmp_path: Path
 ) -> None:
     path = tmp_path / "call.wav"
-    both = [caller(sine(400, 4000), 0), agent(sine(700, 4000), 0)]
+    both: list[Sound] = [caller(sine(400, 4000), 0), agent(sine(700, 4000), 0)]
     house = await recorded(path, *both, pause(1.0), resume(2.0))
     for side, pitch in zip(channels(path), (400, 700), strict=True):
         assert strength(side[:7500], pitch) > 0.99
@@ -226,7 +230,7 @@ async def test_a_pause_is_silence_on_both_sides_and_the_record_says_where(
 
 async def test_each_reason_pauses_for_itself(autojump_clock: object, tmp_path: Path) -> None:
     path = tmp_path / "call.wav"
-    orders = [pause(1.0), pause(1.5, "held"), resume(2.0), resume(3.0, "held"), resume(3.5, "unheard of")]
+    orders: list[Order] = [pause(1.0), pause(1.5, "held"), resume(2.0), resume(3.0, "held"), resume(3.5, "unheard of")]
     await recorded(path, caller(sine(400, 4000), 0), *orders)
     left, _ = channels(path)
     assert not left[8000:24_000].any()
@@ -284,7 +288,7 @@ async def test_a_call_that_may_not_be_recorded_is_not_whoever_asks(tmp_path: Pat
 
 async def test_a_call_without_a_sound_leaves_no_file(autojump_clock: object, tmp_path: Path) -> None:
     house = await recorded(tmp_path / "call.wav")
-    assert not list(tmp_path.iterdir())
+    assert files(tmp_path) == []
     assert house.told == []
 
 
@@ -351,7 +355,7 @@ async def test_many_calls_share_their_trips_to_the_thread(autojump_clock: object
                 await trio.sleep(1)
             calls.cancel_scope.cancel()
         lasting.cancel_scope.cancel()
-    assert {len(channels(file)[0]) for file in tmp_path.iterdir()} == {80_000}
+    assert {len(channels(file)[0]) for file in files(tmp_path)} == {80_000}
     statistics = deck.statistics()
     assert statistics.waiting == statistics.failed == 0
     assert statistics.trips < statistics.done / 10
