@@ -1,6 +1,6 @@
 """A far end's keys on one leg, whatever way they come, and what is heard while they are pressed. Rules of this file:
 
-- A key pressed once is told once, though it comes by two ways (telephone event, INFO, tone): the second is its twin.
+- A key pressed once is told once, though it comes by several ways (telephone event, INFO, tone): the first is it.
 - While `private` the caller's audio is silence to everybody behind the leg: what is typed has tones, and people say it
   as they type. It keeps its length, so that nobody's clock stops.
 """
@@ -19,9 +19,18 @@ from callactors.audio.linear import linear
 
 DigitWay = Literal["event", "info", "tone"]
 
-TWIN = 1.0  # seconds between the two ways of one key
+TWIN = 1.0  # seconds between the ways of one key
 LOUD = -38.0  # dBFS: somebody speaks
 SPOKEN = 5  # batches in a row
+
+
+@attrs.define(repr=False)
+class _Told:
+    """A key, when it came first, and by which ways it has come."""
+
+    digit: str
+    at: float
+    ways: set[DigitWay]
 
 
 @attrs.define(eq=False)
@@ -29,18 +38,18 @@ class Keypad:
     """One leg's keys. `private`: what is typed and said is nobody's business."""
 
     private: bool = False
-    _told: list[tuple[str, DigitWay, float]] = attrs.field(factory=list, init=False, repr=False)
+    _told: list[_Told] = attrs.field(factory=list, init=False, repr=False)
     _tones: InbandDigits | None = attrs.field(default=None, init=False)
     _loud: int = attrs.field(default=0, init=False)
 
     def pressed(self, digit: str, way: DigitWay, now: float) -> bool:
         """A key came by this way; whether it is a key of its own."""
-        self._told = [told for told in self._told if now - told[2] <= TWIN]
-        twin = next((told for told in self._told if told[0] == digit and told[1] != way), None)
+        self._told = [told for told in self._told if now - told.at <= TWIN]
+        twin = next((told for told in self._told if told.digit == digit and way not in told.ways), None)
         if twin is not None:
-            self._told.remove(twin)
+            twin.ways.add(way)
             return False
-        self._told.append((digit, way, now))
+        self._told.append(_Told(digit, now, {way}))
         return True
 
     def hear(self, batch: CallerAudio, *, tones: bool) -> tuple[CallerAudio, list[str]]:

@@ -25,6 +25,7 @@ from callactors.speech.mind.words import STOPWORDS, TENS, UNITS, tokens
 Rank = Callable[[str, list[str]], list[float]]
 
 HAND_OVER, TRANSFER, ANSWER, END = "hand_over", "transfer_to_human", "answer_question", "end_call"
+COLLECT = "collect_digits"  # nothing a caller could ask for
 IGNORED = frozenset(
     (*STOPWORDS, *UNITS, *TENS, *WEEKDAYS, "today", "tomorrow", "am", "pm", "oclock", "name", "phone", "number")
 )
@@ -120,7 +121,7 @@ def _candidates(jobs: Sequence[Job], hand_over: bool) -> list[tuple[Job, str | N
     for job in jobs:
         if job.name == HAND_OVER:
             found += [(job, name, documents) for name, documents in colleagues(job).items() if hand_over]
-        elif job.name not in (TRANSFER, END):
+        elif job.name not in (TRANSFER, END, COLLECT):
             found.append((job, None, _documents(job)))
     return found
 
