@@ -221,7 +221,7 @@ class StopSpeaking(Message, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class CallerStopped(Message, frozen=True, gc=False, kw_only=True, tag=True):
-    """The model says, at `at`, that the caller's turn is over. Answered by CallerLastHeard, where anything was heard."""
+    """The model says, at `at`, that the caller's turn is over. Answered by CallerLastHeard, where any was heard."""
 
     session: int
 

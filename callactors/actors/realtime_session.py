@@ -21,9 +21,12 @@ from callactors.actors.messages import (
     AgentAudio,
     AgentAudioEnded,
     AgentCutOff,
+    AgentQueued,
     AgentSpoke,
     AgentStarted,
     CallerAudio,
+    CallerLastHeard,
+    CallerStopped,
     DigitPressed,
     Message,
     ModelLost,
@@ -50,6 +53,7 @@ from callactors.realtime.actions import (
     Ready,
     Request,
     Send,
+    SpeechOver,
     Stop,
     Stumbled,
     Turn,
@@ -175,6 +179,10 @@ class _Live:
                 return talk.tool_finished(message.tool_request_id, message.output, now)
             case AgentCutOff():
                 return talk.cut_off(message.utterance, message.ms, now)
+            case CallerLastHeard() if message.session == self.of.session:
+                return talk.last_heard(message.spoke_until, message.stopped_at, now)
+            case AgentQueued():
+                return talk.queued(message.utterance, message.at, now)
             case AgentStarted():
                 return talk.started(message.utterance, message.first_rtp_at, now)
             case AgentSpoke():
@@ -234,6 +242,8 @@ class _Live:
                 await self.of.voice.send(AgentAudioEnded(at=now, utterance=action.utterance))
             case Stop():
                 await self.of.voice.send(StopSpeaking(at=now, session=session))
+            case SpeechOver():
+                await self.of.voice.send(CallerStopped(at=action.at, session=session))
             case Ready():
                 await self._be_ready(now)
             case Lost():

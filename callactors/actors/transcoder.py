@@ -16,7 +16,10 @@ from callactors.actors.messages import (
     AgentAudio,
     AgentAudioEnded,
     AgentCutOff,
+    AgentQueued,
     CallerAudio,
+    CallerLastHeard,
+    CallerStopped,
     Message,
     ModelTakes,
     PlayoutOverflowed,
@@ -24,6 +27,7 @@ from callactors.actors.messages import (
 )
 from callactors.audio.convert import Converter
 from callactors.audio.format import AudioFormat
+from callactors.audio.speech_end import SpeechEnd
 from callactors.errors import PlayoutFull
 
 SLICE_MS = 200
@@ -42,6 +46,7 @@ class Transcoder:
     _wanted: AudioFormat = attrs.field(default=AudioFormat.PCM16, init=False)
     _up: Converter | None = attrs.field(default=None, init=False)
     _down: dict[str, Converter] = attrs.field(factory=dict, init=False)
+    _speech: SpeechEnd = attrs.field(factory=SpeechEnd, init=False)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as ways:
@@ -54,6 +59,7 @@ class Transcoder:
     async def _uplink(self) -> None:
         async for batch in self.from_leg:
             if not self.deaf:
+                self._speech.hears(batch.at, batch.position, batch.format, batch.audio)
                 self.to_model.offer(self._for_model(batch))
 
     def _for_model(self, batch: CallerAudio) -> CallerAudio:
@@ -84,19 +90,25 @@ class Transcoder:
                     self.leg.end(message.utterance)
                 case StopSpeaking():
                     await self._cut_off(message.session)
+                case CallerStopped():
+                    await self._tell_last_heard(message)
                 case ModelTakes():
                     self._wanted = message.format
 
     async def _play(self, message: AgentAudio) -> None:
         """Convert and queue, slice by slice; past 90 s the session is told, and cancels that response."""
         step = SLICE_MS * message.format.bytes_per_ms
+        known = len(self._down)
         down = self._converter(message)
+        first = len(self._down) > known
         for start in range(0, len(message.audio), step):
             try:
                 self.leg.play(message.utterance, down.feed(message.audio[start : start + step]))
             except PlayoutFull:
                 await self.desk.send(PlayoutOverflowed(at=trio.current_time(), utterance=message.utterance))
                 return
+            if first and not start:
+                self.desk.offer(AgentQueued(at=trio.current_time(), utterance=message.utterance))
             await trio.lowlevel.checkpoint()
 
     def _converter(self, message: AgentAudio) -> Converter:
@@ -105,6 +117,14 @@ class Transcoder:
         if down is None or (down.source, down.target) != (message.format, self.leg.format):
             down = self._down[message.utterance] = Converter(message.format, self.leg.format)
         return down
+
+    async def _tell_last_heard(self, stopped: CallerStopped) -> None:
+        spoke_until = self._speech.last()
+        if spoke_until is not None:
+            now, session = trio.current_time(), stopped.session
+            await self.desk.send(
+                CallerLastHeard(at=now, session=session, stopped_at=stopped.at, spoke_until=spoke_until)
+            )
 
     async def _cut_off(self, session: int) -> None:
         heard = self.leg.flush()

@@ -37,6 +37,13 @@ class Stop:
 
 
 @attrs.frozen
+class SpeechOver:
+    """The model says that the caller has stopped; answer with `last_heard`, where that is known."""
+
+    at: float
+
+
+@attrs.frozen
 class Request:
     """A tool request; `arguments` is the model's JSON, unchecked. Answer with `tool_finished`."""
 
@@ -75,4 +82,4 @@ class Lost:
     fatal: bool
 
 
-Action = Ready | Send | Play | EndOfUtterance | Stop | Request | Turn | Stumbled | Used | Lost
+Action = Ready | Send | Play | EndOfUtterance | Stop | SpeechOver | Request | Turn | Stumbled | Used | Lost

@@ -24,6 +24,7 @@ from callactors.realtime.actions import (
     Ready,
     Request,
     Send,
+    SpeechOver,
     Stop,
     Stumbled,
     Turn,
@@ -105,6 +106,18 @@ class Conversation:
         if spoken is not None:
             spoken.started = True
             self._turns.sounds(spoken, at)
+        return self._and_then([], now)
+
+    def queued(self, utterance: str, at: float, now: float) -> list[Action]:
+        """Its first audio was in play-out at `at`."""
+        spoken = self._utterances.named(utterance)
+        if spoken is not None:
+            self._turns.queued(spoken, at)
+        return self._and_then([], now)
+
+    def last_heard(self, spoke_until: float, stopped_at: float, now: float) -> list[Action]:
+        """The answer to SpeechOver(stopped_at): when the caller's last loud sample came."""
+        self._turns.spoke_until(spoke_until, stopped_at)
         return self._and_then([], now)
 
     def heard(self, utterance: str, now: float) -> list[Action]:
@@ -230,7 +243,7 @@ class Conversation:
     def _speech_stopped(self, event: e.InputAudioBufferSpeechStopped, now: float) -> list[Action]:
         self.floor.speech_stopped(now)
         self._turns.speech_ended(now)
-        return []
+        return [SpeechOver(now)]
 
     def _committed(self, event: e.InputAudioBufferCommitted, now: float) -> list[Action]:
         self._turns.heard(event.item_id)

@@ -2,7 +2,9 @@
 
 - A turn is what the caller said (one item or more), the tools used, and the answer's utterances.
 - Transcripts arrive when they like; a turn is told in order, once its transcripts are known and its answer is settled.
-- Stages are ms after the end of the caller's speech, as the model saw it.
+- Stages are ms. `speech_end_to_...` and `to_...` count from where the model saw the caller's speech end. What a
+  listener would measure is `response`, split into `detection` (until the model saw it), `to_first_audio` (the model's own time),
+  `transcode` (until play-out had it) and `slot` (until its first packet left, and what sounded before it).
 """
 
 from __future__ import annotations
@@ -29,6 +31,10 @@ class _OpenTurn:
     tools: list[ConversationItemCreate] = attrs.field(factory=list)
     ended_at: float | None = None
     stages: dict[str, float] = attrs.field(factory=dict)
+    spoke_until: float | None = None
+    audio_at: float | None = None  # the model's first audio came
+    queued_at: float | None = None  # play-out had it
+    rtp_at: float | None = None  # its first packet left
 
     @property
     def answered(self) -> bool:
@@ -50,7 +56,18 @@ class _OpenTurn:
         cut = next((output.heard_ms for output in self.outputs if output.cut), None)
         heard = " ".join(text for text in self.inputs.values() if text)
         said = " ".join(output.said for output in self.outputs if output.said)
-        return Turn(heard, said, cut, dict(self.stages))
+        return Turn(heard, said, cut, {**self.stages, **self.heard_stages()})
+
+    def heard_stages(self) -> dict[str, float]:
+        """The stages between moments that are all known."""
+        spans = {
+            "detection": (self.spoke_until, self.ended_at),
+            "transcode": (self.audio_at, self.queued_at),
+            "slot": (self.queued_at, self.rtp_at),
+            "response": (self.spoke_until, self.rtp_at),
+        }
+        known = ((name, *span) for name, span in spans.items())
+        return {name: round((b - a) * 1000, 1) for name, a, b in known if a is not None and b is not None}
 
     def items(self) -> list[ConversationItemCreate]:
         turn = self.told()
@@ -67,6 +84,7 @@ class Turns:
     _open: deque[_OpenTurn] = attrs.field(factory=deque)
     _log: deque[ConversationItemCreate] = attrs.field(factory=lambda: deque(maxlen=REPLAYED))
     _stopped_at: float | None = None
+    _spoke: tuple[float, float] | None = None  # where the model saw speech end, and where it did
 
     def speech_ended(self, now: float) -> None:
         self._stopped_at = now
@@ -82,6 +100,8 @@ class Turns:
         turn.inputs[item_id] = text if self.transcribed or text is not None else ""
         turn.stages.clear()
         turn.ended_at, self._stopped_at = self._stopped_at, None
+        turn.spoke_until = self._spoke[1] if self._spoke and self._spoke[0] == turn.ended_at else None
+        turn.audio_at = turn.queued_at = turn.rtp_at = None
 
     def transcript(self, item_id: str, text: str, now: float) -> None:
         for turn in self._open:
@@ -97,12 +117,29 @@ class Turns:
         turn = self._current()
         turn.outputs.append(utterance)
         turn.stage("to_first_audio", now)
+        if turn.ended_at is not None and turn.audio_at is None:
+            turn.audio_at = now
 
     def sounds(self, utterance: Utterance, at: float) -> None:
         """Its first packet left."""
         for turn in self._open:
             if utterance in turn.outputs:
                 turn.stage("to_first_rtp", at)
+            if turn.outputs[:1] == [utterance] and turn.audio_at is not None:
+                turn.rtp_at = turn.rtp_at or at
+
+    def queued(self, utterance: Utterance, at: float) -> None:
+        """Play-out has its first audio."""
+        for turn in self._open:
+            if turn.outputs[:1] == [utterance] and turn.audio_at is not None:
+                turn.queued_at = turn.queued_at or at
+
+    def spoke_until(self, at: float, stopped_at: float) -> None:
+        """The caller's last loud sample came at `at`, of the speech that the model saw end at `stopped_at`."""
+        self._spoke = (stopped_at, min(at, stopped_at))
+        for turn in self._open:
+            if turn.ended_at == stopped_at:
+                turn.spoke_until = self._spoke[1]
 
     def used(self, call: Item, output: str) -> None:
         """A tool request was answered."""

@@ -16,7 +16,10 @@ from callactors.actors.messages import (
     AgentAudio,
     AgentAudioEnded,
     AgentCutOff,
+    AgentQueued,
     CallerAudio,
+    CallerLastHeard,
+    CallerStopped,
     Message,
     ModelTakes,
     PlayoutOverflowed,
@@ -81,6 +84,12 @@ class Bench:
     async def settle(self) -> None:
         await trio.testing.wait_all_tasks_blocked()
 
+    async def told(self) -> Message:
+        """The next thing the desk is told, but that an utterance was queued."""
+        while isinstance(message := await self.desk.receive(), AgentQueued):
+            pass
+        return message
+
 
 @asynccontextmanager
 async def transcoding(law: AudioFormat = AudioFormat.PCMU) -> AsyncIterator[Bench]:
@@ -132,19 +141,19 @@ async def test_cutting_off_tells_what_was_heard_and_drops_the_rest() -> None:
         await bench.settle()
         bench.leg.frames(15)
         bench.voice.offer(StopSpeaking(at=0, session=1))
-        cut = await bench.desk.receive()
+        cut = await bench.told()
         assert isinstance(cut, AgentCutOff)
         assert (cut.utterance, cut.ms) == ("u", 300)
         bench.voice.offer(AgentAudio(at=0, utterance="u", format=AudioFormat.PCMU, audio=b"\x12" * 800))
         bench.voice.offer(AgentAudioEnded(at=0, utterance="u"))
         await bench.settle()
-        assert bench.leg.frames(5) == b""
+        assert len(bench.leg.frames(5)) == 160  # one frame that fades out, and none of what came afterwards
 
 
 async def test_nothing_sounding_is_cut_off_at_nothing() -> None:
     async with transcoding() as bench:
         bench.voice.offer(StopSpeaking(at=0, session=1))
-        cut = await bench.desk.receive()
+        cut = await bench.told()
         assert isinstance(cut, AgentCutOff)
         assert (cut.utterance, cut.ms) == (None, 0)
 
@@ -153,7 +162,7 @@ async def test_more_than_90_seconds_is_told_to_the_desk_and_what_is_queued_still
     async with transcoding() as bench:
         for _ in range(91):
             bench.voice.offer(AgentAudio(at=0, utterance="u", format=AudioFormat.PCMU, audio=b"\x12" * 8000))
-        told = await bench.desk.receive()
+        told = await bench.told()
         assert isinstance(told, PlayoutOverflowed)
         assert told.utterance == "u"
         assert bench.leg.playout.queued_ms() == 90_000
@@ -168,3 +177,26 @@ async def test_a_full_uplink_loses_its_oldest_batch() -> None:
             await bench.settle()
         assert bench.to_model.receive_nowait().position == 4
         assert bench.to_model.dropped == 4
+
+
+async def test_the_first_audio_of_an_utterance_in_play_out_is_told_once() -> None:
+    async with transcoding() as bench:
+        for _ in range(3):
+            bench.voice.offer(AgentAudio(at=0, utterance="u", format=AudioFormat.PCMU, audio=b"\x20" * 4_000))
+        await bench.settle()
+        assert isinstance(bench.desk.receive_nowait(), AgentQueued)
+        assert bench.desk.statistics().waiting == 0
+
+
+async def test_where_the_caller_was_last_heard_is_told_when_the_model_says_they_stopped() -> None:
+    async with transcoding() as bench:
+        for place in range(20):
+            audio = (b"\x10" * 240 + b"\x90" * 240) if place < 12 else b"\xff" * 480
+            at = 100 + (place + 1) * 0.06
+            bench.from_leg.offer(CallerAudio(at=at, leg=0, format=AudioFormat.PCMU, audio=audio, position=480 * place))
+            await bench.settle()
+        await bench.settle()
+        bench.voice.offer(CallerStopped(at=101.2, session=3))
+        told = await bench.told()
+        assert isinstance(told, CallerLastHeard)
+        assert (told.session, told.stopped_at, round(told.spoke_until, 3)) == (3, 101.2, 100.72)

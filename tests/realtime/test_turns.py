@@ -50,6 +50,32 @@ def test_a_turn_has_its_stages_in_ms_after_the_callers_last_word() -> None:
     }
 
 
+def test_the_response_time_is_split_into_what_each_stage_took() -> None:
+    talk = ready()
+    feed(talk, speech(), *silence(), now=1.0)
+    talk.last_heard(0.4, 1.0, 1.001)
+    talk.cut_off(None, 0, 1.0)
+    feed(talk, transcript("Hello"), created(), now=1.3)
+    feed(talk, words("Hi there"), delta(), now=1.5)
+    talk.queued("a", 1.503, 1.504)
+    talk.started("a", 1.52, 1.53)
+    feed(talk, item_done(), done(), now=1.6)
+    (turn,) = of(talk.heard("a", 2.6), Turn)
+    found = {name: turn.stages[name] for name in ("detection", "to_first_audio", "transcode", "slot", "response")}
+    assert found == {"detection": 600, "to_first_audio": 500, "transcode": 3, "slot": 17, "response": 1120}
+    assert found.pop("response") == sum(found.values())
+
+
+def test_where_the_caller_was_heard_may_be_known_before_their_words_are_an_item() -> None:
+    talk = ready()
+    stopped, committed = silence()
+    feed(talk, speech(), stopped, now=1.0)
+    talk.last_heard(0.4, 1.0, 1.001)
+    feed(talk, committed, transcript("Hello"), created(), delta(), item_done(), done(), now=1.6)
+    (turn,) = of(talk.heard("a", 2.6), Turn)
+    assert turn.stages["detection"] == 600
+
+
 def test_what_was_said_of_a_cut_turn_is_what_was_heard_with_a_mark() -> None:
     talk = ready()
     feed(talk, *SAYING, speech())
