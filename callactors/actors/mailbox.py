@@ -1,18 +1,20 @@
-"""Mailbox: a bounded Trio memory channel that holds both ends, with its policy in the open.
+"""Mailbox: a bounded queue of messages between actors, with its policy in the open.
 
 - `send` waits: signalling is never lost. `offer` never waits: a full mailbox loses its oldest message, and counts it
-  (late audio is worse than lost audio).
-- Both ends are held here, so `async for` would not end when the peer is gone: `close()` is explicit.
-- One reader.
+  (late audio is worse than lost audio). `put` neither waits nor loses: it says whether there was room.
+- Nobody owns an end, so `async for` would not end when the peer is gone: `close()` is explicit.
+- One reader. Fifty messages a second and call pass through here: hence no channel, only a queue and whoever waits.
 """
 
 from __future__ import annotations
 
-import math
+from collections import deque
 from typing import Generic, TypeVar
 
 import attrs
 import trio
+from outcome import Error, Value
+from trio.lowlevel import Abort, RaiseCancelT, Task
 
 M = TypeVar("M")
 
@@ -32,49 +34,101 @@ class Mailbox(Generic[M]):
 
     capacity: int | float = 64
     dropped: int = attrs.field(default=0, init=False)
-    _sender: trio.MemorySendChannel[M] = attrs.field(init=False, repr=False)
-    _receiver: trio.MemoryReceiveChannel[M] = attrs.field(init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        bound = self.capacity if self.capacity == math.inf else int(self.capacity)
-        self._sender, self._receiver = trio.open_memory_channel[M](bound)
+    _held: deque[M] = attrs.field(factory=deque, init=False, repr=False)
+    _closed: bool = attrs.field(default=False, init=False, repr=False)
+    _reader: Task | None = attrs.field(default=None, init=False, repr=False)  # who waits for a message
+    _room: trio.lowlevel.ParkingLot | None = attrs.field(default=None, init=False, repr=False)  # who waits for room
 
     async def send(self, message: M) -> None:
-        """Wait for room. Raises trio.ClosedResourceError after `close()`."""
-        await self._sender.send(message)
+        """Wait for room. Raises trio.ClosedResourceError after `close()`.
+
+        Where there is room nothing comes between the call and the message's place in the queue.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self.put(message):
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            return
+        self._room = self._room or trio.lowlevel.ParkingLot()
+        await self._room.park()
+        while not self.put(message):
+            await self._room.park()
+
+    def put(self, message: M) -> bool:
+        """Never wait: False when it is full. Raises trio.ClosedResourceError after `close()`."""
+        if self._closed:
+            raise trio.ClosedResourceError
+        if self._reader is None and len(self._held) >= self.capacity:
+            return False
+        self._hand_over(message)
+        return True
 
     def offer(self, message: M) -> None:
         """Never wait: on a full mailbox the oldest message is dropped and counted; on a closed one, this one is."""
-        try:
-            self._sender.send_nowait(message)
-        except trio.WouldBlock:
-            self._receiver.receive_nowait()
+        if self._closed:
             self.dropped += 1
-            self._sender.send_nowait(message)
-        except trio.ClosedResourceError:
+            return
+        if self._reader is None and len(self._held) >= self.capacity:
+            self._held.popleft()
             self.dropped += 1
+        self._hand_over(message)
+
+    def _hand_over(self, message: M) -> None:
+        """To the reader, if it waits; else in the queue."""
+        reader = self._reader
+        if reader is None:
+            self._held.append(message)
+        else:
+            self._reader = None
+            trio.lowlevel.reschedule(reader, Value(message))
+            if self._room is not None:
+                self._room.unpark()
 
     async def receive(self) -> M:
         """The next message. Raises trio.EndOfChannel once closed and empty."""
-        return await self._receiver.receive()
+        if self._held:
+            await trio.lowlevel.checkpoint()
+            return self._taken()
+        if self._closed:
+            raise trio.EndOfChannel
+        if self._reader is not None:
+            raise trio.BusyResourceError("a mailbox has one reader")
+        self._reader = trio.lowlevel.current_task()
+        message: M = await trio.lowlevel.wait_task_rescheduled(self._give_up)
+        return message
 
     def receive_nowait(self) -> M:
         """The next message, or trio.WouldBlock."""
-        return self._receiver.receive_nowait()
+        if self._held:
+            return self._taken()
+        raise trio.EndOfChannel if self._closed else trio.WouldBlock
 
     def close(self) -> None:
         """No more messages: the reader gets what is queued, then its loop ends. Idempotent."""
-        self._sender.close()
+        self._closed = True
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            trio.lowlevel.reschedule(reader, Error(trio.EndOfChannel()))
+        if self._room is not None:
+            self._room.unpark_all()
 
     def statistics(self) -> MailboxStatistics:
-        held = self._receiver.statistics()
-        return MailboxStatistics(held.current_buffer_used, held.max_buffer_size, self.dropped)
+        return MailboxStatistics(len(self._held), self.capacity, self.dropped)
 
     def __aiter__(self) -> Mailbox[M]:
         return self
 
     async def __anext__(self) -> M:
         try:
-            return await self._receiver.receive()
+            return await self.receive()
         except trio.EndOfChannel:
             raise StopAsyncIteration from None
+
+    def _taken(self) -> M:
+        message = self._held.popleft()
+        if self._room is not None:
+            self._room.unpark()
+        return message
+
+    def _give_up(self, _: RaiseCancelT) -> Abort:
+        self._reader = None
+        return Abort.SUCCEEDED

@@ -17,7 +17,7 @@ from callactors.actors.mailbox import Mailbox
 from callactors.errors import ModelFailed
 from callactors.net.websocket import CONNECT, Connection, open_websocket
 from callactors.realtime.dialects import BETA, GA, Dialect
-from callactors.realtime.events import ClientEvent, ServerEvent
+from callactors.realtime.events import ClientEvent, InputAudioBufferAppend, ServerEvent
 
 QUEUED = 64  # events each way between a session and a model in process
 
@@ -26,6 +26,9 @@ class ModelConnection(Protocol):
     """An open line to a model. Both raise ModelFailed when it is gone."""
 
     async def send(self, event: ClientEvent) -> None: ...
+
+    def append(self, audio: bytes) -> bool:
+        """Send the caller's audio without waiting. False when the model is slow: nothing is done then, `send` waits."""
 
     async def receive(self) -> ServerEvent:
         """Raises MalformedEvent for nonsense, after which the next may be fine."""
@@ -46,8 +49,11 @@ class _Wire:
     async def send(self, event: ClientEvent) -> None:
         await self.connection.send(self.dialect.encode_client(event))
 
+    def append(self, audio: bytes) -> bool:
+        return self.connection.send_nowait(self.dialect.append(audio))
+
     async def receive(self) -> ServerEvent:
-        return self.dialect.decode_server(await self.connection.receive())
+        return self.dialect.decode_server(await self.connection.receive_bytes())
 
 
 def over_websocket(
@@ -98,6 +104,12 @@ class _Pair:
     async def send(self, event: ClientEvent) -> None:
         try:
             await self.requests.send(event)
+        except trio.ClosedResourceError:
+            raise _ended() from None
+
+    def append(self, audio: bytes) -> bool:
+        try:
+            return self.requests.put(InputAudioBufferAppend(audio=audio))
         except trio.ClosedResourceError:
             raise _ended() from None
 

@@ -1,9 +1,10 @@
-"""WebSocket in both roles (RFC 6455), text messages only: the one file that imports trio_websocket.
+"""WebSocket in both roles (RFC 6455): text messages over a lane of our own.
 
-- The TCP or TLS stream is ours from connect to close: trio-websocket alone leaks its socket when the peer vanishes.
-- Its reader runs guarded: whatever a peer sends, the reader ends and the connection says why; nothing else is harmed.
-- Closing waits DISCONNECT seconds at most (trio-websocket would wait 60 s for a silent peer), cancelled or not.
-- Receive buffer 64 KiB (4 KiB costs four times the CPU on a second of audio); no compression: base64 does not shrink.
+- No task of its own, no queue to a task: `receive` reads the socket, `send_nowait` writes it; a general library costs
+  five times as much on audio. Pings are answered while somebody receives.
+- Closing waits DISCONNECT seconds at most for the peer's goodbye, cancelled or not; then the socket is closed.
+- Frames are websocket_frames', the upgrade websocket_upgrade's, TLS and the socket byte_lane's.
+- No compression: base64 does not shrink.
 """
 
 from __future__ import annotations
@@ -11,76 +12,166 @@ from __future__ import annotations
 import functools
 import ssl
 import urllib.parse
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NoReturn
 
 import attrs
-import h11
 import trio
-import trio_websocket
-import wsproto.utilities
 
-from callactors.errors import ModelFailed, UnsafeText
+from callactors.errors import MalformedFrame, ModelFailed
+from callactors.net import websocket_frames as frames
+from callactors.net.byte_lane import ByteLane
+from callactors.net.websocket_upgrade import ClientUpgrade, ServerUpgrade
 
 CONNECT = 10.0  # seconds for TCP, TLS and the upgrade together
 DISCONNECT = 0.5  # seconds the peer has to answer our close
-RECEIVE_BUFFER = 64 * 1024
-MAX_MESSAGE = 16 * 1024 * 1024  # characters; an append may be 15 MiB
+REFUSAL = 1.0  # seconds for the body of a refused upgrade
+MAX_MESSAGE = 16 * 1024 * 1024  # bytes; an append may be 15 MiB
 FATAL_CLOSES = frozenset({4000, 1008})  # beta shape disabled, policy: a new socket would fare no better
-FATAL_REFUSALS = frozenset({400, 401, 403, 404})
 
-Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 Handler = Callable[["Connection", str, Mapping[str, str]], Awaitable[None]]
 Admission = Callable[[str, Mapping[str, str]], int | None]
 
-_BROKEN = (
-    trio_websocket.ConnectionClosed,
-    trio_websocket.HandshakeError,
-    wsproto.utilities.ProtocolError,
-    h11.ProtocolError,  # wsproto lets it through when a peer answers an upgrade with nonsense
-    trio.BrokenResourceError,
-    trio.ClosedResourceError,
-)
+_BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 @attrs.define(eq=False)
 class Connection:
-    """One open WebSocket. One sender and one receiver at a time."""
+    """One open WebSocket. One receiver at a time; any number of senders, each message whole."""
 
-    _socket: Any  # trio_websocket.WebSocketConnection, which has no types of its own
-    _stream: Stream
+    _lane: ByteLane
+    _client: bool
+    _reader: frames.FrameReader
+    _messages: deque[bytes] = attrs.field(factory=deque)
+    _over: tuple[int, str] | None = None  # why nothing more comes
+    _receiving: bool = False
+    _goodbye_said: bool = False
+    _ended: trio.Event = attrs.field(factory=trio.Event)
 
-    async def send(self, text: str) -> None:
+    @classmethod
+    def opened(cls, lane: ByteLane, early: bytes, *, client: bool, limit: int) -> Connection:
+        """After the upgrade; `early` is what came behind it."""
+        connection = cls(lane, client, frames.FrameReader(masked=not client, limit=limit))
+        if early:
+            connection._take(early)
+        return connection
+
+    # -- out ------------------------------------------------------------------------------------------------------
+
+    async def send(self, text: str | bytes) -> None:
         """Send one text message. Raises ModelFailed once the connection is closed or broken."""
+        await trio.lowlevel.checkpoint()
+        self._write(text if isinstance(text, bytes) else text.encode())
         try:
-            await self._socket.send_message(text)
+            await self._lane.wait_written()
         except _BROKEN as broken:
             raise self._failure() from broken
+
+    def send_nowait(self, text: bytes) -> bool:
+        """The same without waiting. False when the far end is slow to take what it was sent: nothing is done then."""
+        if self._lane.waiting:
+            return False
+        self._write(text)
+        return True
+
+    def _write(self, text: bytes) -> None:
+        if self._over is not None or self._goodbye_said:
+            raise self._failure()
+        try:
+            self._lane.write(frames.frame(frames.TEXT, text, masked=self._client))
+        except _BROKEN as broken:
+            self._last_words()
+            raise self._failure() from broken
+
+    # -- in -------------------------------------------------------------------------------------------------------
 
     async def receive(self) -> str:
         """The next message. Raises ModelFailed with code ws_1000, ws_1001, ws_1006, ws_4000 ... when there is none."""
+        return (await self.receive_bytes()).decode(errors="replace")
+
+    async def receive_bytes(self) -> bytes:
+        """The same as it came: UTF-8."""
+        if self._messages:
+            await trio.lowlevel.checkpoint()
+        while not self._messages:
+            if self._over is not None:
+                raise self._failure()
+            await self._read()
+        return self._messages.popleft()
+
+    async def _read(self) -> None:
+        self._receiving = True
         try:
-            message: str | bytes = await self._socket.get_message()
-        except _BROKEN as broken:
-            raise self._failure() from broken
-        return message if isinstance(message, str) else message.decode(errors="replace")
+            data = await self._lane.read()
+        except _BROKEN:
+            data = b""
+        finally:
+            self._receiving = False
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        if not data:
+            self._end(1006, "the connection was lost")
+            return
+        try:
+            for opcode, payload in self._reader.feed(data):
+                self._framed(opcode, payload)
+        except MalformedFrame as bad:
+            self._say_goodbye(bad.code, str(bad))
+            self._end(bad.code, str(bad))
+
+    def _framed(self, opcode: int, payload: bytes) -> None:
+        if self._over is not None:
+            return
+        if opcode <= frames.BINARY:
+            self._messages.append(payload)
+        elif opcode == frames.CLOSE:
+            code, reason = frames.closed(payload)
+            self._say_goodbye(code)
+            self._end(code, reason)
+        elif opcode == frames.PING and not self._lane.waiting:  # who does not read need not be answered
+            with suppress(*_BROKEN):
+                self._lane.write(frames.frame(frames.PONG, payload, masked=self._client))
+
+    def _last_words(self) -> None:
+        """Sending failed: what the peer said before it went may still be there, and say why."""
+        with suppress(*_BROKEN):
+            while self._over is None and (data := self._lane.read_now()) is not None:
+                self._take(data)
+
+    # -- the end --------------------------------------------------------------------------------------------------
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Say goodbye and close, in DISCONNECT seconds at most, also while being cancelled. Idempotent."""
         with trio.move_on_after(DISCONNECT, shield=True), suppress(*_BROKEN):
-            await self._socket.aclose(code, reason or None)
-        await trio.aclose_forcefully(self._stream)
+            self._say_goodbye(code, reason)
+            await self._lane.wait_written()
+            while self._over is None:
+                self._messages.clear()
+                await (self._ended.wait() if self._receiving else self._read())
+        await self.abort()
 
     async def abort(self) -> None:
         """Drop the connection without a word: the peer sees 1006."""
-        await trio.aclose_forcefully(self._stream)
+        self._lane.close()
+        self._end(1006, "closed by us")
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def _say_goodbye(self, code: int, reason: str = "") -> None:
+        if not self._goodbye_said:
+            self._goodbye_said = True
+            with suppress(*_BROKEN):
+                self._lane.write(frames.frame(frames.CLOSE, frames.closing(code, reason), masked=self._client))
+
+    def _end(self, code: int, reason: str) -> None:
+        self._over = self._over or (code, reason)
+        self._ended.set()
 
     def _failure(self) -> ModelFailed:
-        reason = self._socket.closed
-        code = int(reason.code) if reason is not None else 1006
-        text = (reason.reason if reason is not None else None) or "the connection was lost"
-        return ModelFailed(f"ws_{code}", str(text), fatal=code in FATAL_CLOSES)
+        code, reason = self._over or (1006, "")
+        return ModelFailed(f"ws_{code}", reason or "the connection was lost", fatal=code in FATAL_CLOSES)
 
 
 # -- client -------------------------------------------------------------------------------------------------------
@@ -99,116 +190,64 @@ async def open_websocket(
 
     Raises ModelFailed with code unreachable, timeout, tls, http_401 (or whatever status refused the upgrade).
     """
-    error: BaseException | None = None
-    with _deadline(connect_timeout, url) as deadline:
-        stream = await _connect(urllib.parse.urlsplit(url), ca)
-    async with stream:
-        try:
-            async with trio.open_nursery() as nursery, _Guard(nursery) as guard:
-                with _deadline(deadline.deadline - trio.current_time(), url):
-                    socket = await _upgrade(guard, stream, url, headers, max_message_size)
-                connection = Connection(socket, stream)
-                try:
-                    yield connection
-                except BaseException as raised:
-                    error = raised
-                    raise
-                finally:
-                    await connection.close()
-        except BaseExceptionGroup as group:
-            # the reader never raises: the group is one error of the body or of the upgrade, wrapped by the nursery
-            error = error or group.exceptions[0]
-    try:
-        if error is not None:
-            raise error
-    finally:
-        del error  # or the error would keep this frame, and the frame the error
-
-
-@attrs.define(eq=False)
-class _Guard:
-    """Stands where trio-websocket wants a nursery: its reader's end, for whatever reason, is an event with a cause.
-
-    The reader outlives a cancellation until the guard is left: it is what hears the peer's answer to our close.
-    """
-
-    nursery: trio.Nursery
-    upgrading: trio.CancelScope = attrs.field(factory=trio.CancelScope)  # left when the reader ends
-    error: Exception | None = None
-    _reading: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True))
-
-    async def __aenter__(self) -> _Guard:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        self._reading.cancel()
-
-    def start_soon(self, reader: Callable[[], Awaitable[None]]) -> None:
-        self.nursery.start_soon(self._run, reader)
-
-    async def _run(self, reader: Callable[[], Awaitable[None]]) -> None:
-        try:
-            with self._reading:
-                await reader()
-        except _BROKEN as error:
-            self.error = error
-        self.upgrading.cancel()
-
-
-async def _upgrade(guard: _Guard, stream: Stream, url: str, headers: Mapping[str, str], size: int) -> Any:
     parts = urllib.parse.urlsplit(url)
+    with _deadline(connect_timeout, url):
+        lane = await _connect(parts, ca)
+        try:
+            early = await _upgrade(lane, parts, headers)
+        except BaseException:
+            lane.close()
+            raise
+    connection = Connection.opened(lane, early, client=True, limit=max_message_size)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _upgrade(lane: ByteLane, parts: urllib.parse.SplitResult, headers: Mapping[str, str]) -> bytes:
+    """The upgrade; returns what came behind the answer."""
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    extra_headers = _checked(headers)
-    with guard.upgrading:
-        return await trio_websocket.wrap_client_stream(
-            guard,
-            stream,
-            parts.netloc.rpartition("@")[2],
-            path,
-            extra_headers=extra_headers,
-            max_message_size=size,
-            receive_buffer_size=RECEIVE_BUFFER,
-        )
-    raise _refusal(guard.error)
+    upgrade = ClientUpgrade(parts.netloc.rpartition("@")[2], path, headers)
+    try:
+        lane.write(upgrade.request)
+        await lane.wait_written()
+        early = None
+        while early is None and upgrade.status is None:
+            early = upgrade.receive(await lane.read())
+        with trio.move_on_after(REFUSAL):
+            while early is None:
+                early = upgrade.receive(await lane.read())
+    except _BROKEN as broken:
+        problem = f"the connection ended during the upgrade: {broken.__cause__ or 'closed'}"
+        raise ModelFailed("ws_1006", problem, fatal=False) from broken
+    if early is None:
+        raise upgrade.refusal()
+    return early
 
 
-def _refusal(error: Exception | None) -> ModelFailed:
-    if isinstance(error, trio_websocket.ConnectionRejected):
-        status = int(error.status_code)
-        text = (error.body or b"").decode(errors="replace")[:200] or "the upgrade was refused"
-        return ModelFailed(f"http_{status}", text, fatal=status in FATAL_REFUSALS)
-    return ModelFailed("ws_1006", f"the connection ended during the upgrade: {error or 'closed'}", fatal=False)
-
-
-def _checked(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    for name, value in headers.items():
-        if any(c in name + value for c in "\r\n\0"):
-            raise UnsafeText(f"header {name!r} holds CR, LF or NUL")
-    return [(name.encode(), value.encode()) for name, value in headers.items()]
-
-
-async def _connect(parts: urllib.parse.SplitResult, ca: str | None) -> Stream:
+async def _connect(parts: urllib.parse.SplitResult, ca: str | None) -> ByteLane:
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ModelFailed("bad_url", f"{parts.geturl()!r} is no ws:// or wss:// address")
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     try:
-        tcp = await trio.open_tcp_stream(parts.hostname, port)
+        lane = ByteLane.take_over(await trio.open_tcp_stream(parts.hostname, port))
     except OSError as error:
         raise ModelFailed("unreachable", f"{parts.hostname}:{port}: {error}", fatal=False) from error
-    return tcp if parts.scheme == "ws" else await _secure(tcp, parts.hostname, ca)
+    if parts.scheme == "wss":
+        await _secure(lane, parts.hostname, ca)
+    return lane
 
 
-async def _secure(tcp: trio.SocketStream, host: str, ca: str | None) -> Stream:
-    stream = trio.SSLStream(tcp, _client_context(ca), server_hostname=host, https_compatible=True)
+async def _secure(lane: ByteLane, host: str, ca: str | None) -> None:
     try:
-        await stream.do_handshake()
+        await lane.secure(_client_context(ca), server_hostname=host)
     except trio.BrokenResourceError as error:
-        await trio.aclose_forcefully(tcp)
+        lane.close()
         raise ModelFailed("tls", f"{host}: {error.__cause__ or error}") from error
     except BaseException:
-        await trio.aclose_forcefully(tcp)
+        lane.close()
         raise
-    return stream
 
 
 @functools.lru_cache(maxsize=8)  # reading the system's store takes tens of ms, which every caller would hear
@@ -252,53 +291,46 @@ async def serve(
     themselves. `admit` may refuse an upgrade by answering an HTTP status.
     """
 
-    async def client(stream: Stream) -> None:
-        await _serve_client(stream, handler, admit, max_message_size)
+    async def client(stream: trio.SocketStream) -> None:
+        await _serve_client(ByteLane.take_over(stream), ssl_context, handler, admit, max_message_size)
 
     listeners = await trio.open_tcp_listeners(port, host=host)
     bound = int(listeners[0].socket.getsockname()[1])
     async with trio.open_nursery() as nursery:
-        if ssl_context is None:
-            await nursery.start(trio.serve_listeners, client, listeners)
-        else:
-            secure = [trio.SSLListener(listener, ssl_context, https_compatible=True) for listener in listeners]
-            await nursery.start(trio.serve_listeners, client, secure)
+        await nursery.start(trio.serve_listeners, client, listeners)
         task_status.started(bound)
         await trio.sleep_forever()
     raise AssertionError("sleep_forever returned")
 
 
-async def _serve_client(stream: Stream, handler: Handler, admit: Admission | None, max_message_size: int) -> None:
-    async with trio.open_nursery() as nursery, _Guard(nursery) as guard:
+async def _serve_client(
+    lane: ByteLane, context: ssl.SSLContext | None, handler: Handler, admit: Admission | None, limit: int
+) -> None:
+    try:
         with suppress(ModelFailed):  # the client is gone: that is how most of them end
-            connection, path, headers = await _accept(guard, stream, admit, max_message_size)
+            connection, path, headers = await _accept(lane, context, admit, limit)
             try:
                 await handler(connection, path, headers)
             finally:
                 await connection.close()
+    finally:
+        lane.close()
 
 
 async def _accept(
-    guard: _Guard, stream: Stream, admit: Admission | None, size: int
+    lane: ByteLane, context: ssl.SSLContext | None, admit: Admission | None, limit: int
 ) -> tuple[Connection, str, Mapping[str, str]]:
-    with trio.move_on_after(CONNECT), guard.upgrading, _ending_as_failure():
-        request = await trio_websocket.wrap_server_stream(
-            guard, stream, max_message_size=size, receive_buffer_size=RECEIVE_BUFFER
-        )
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers}
-        status = admit(request.path, headers) if admit else None
+    upgrade = ServerUpgrade()
+    with trio.move_on_after(CONNECT), suppress(*_BROKEN):
+        if context is not None:
+            await lane.secure(context, server_hostname=None, server_side=True)
+        while not upgrade.receive(await lane.read()):
+            pass
+        status = upgrade.problem() or (admit(upgrade.path, upgrade.headers) if admit else None)
+        answer, early = upgrade.accept() if status is None else (upgrade.reject(status), b"")
+        lane.write(answer)
+        await lane.wait_written()
         if status is None:
-            return Connection(await request.accept(), stream), str(request.path), headers
-        await request.reject(status)
+            opened = Connection.opened(lane, early, client=False, limit=limit)
+            return opened, upgrade.path, upgrade.headers
     raise ModelFailed("refused", "no upgrade came of it", fatal=False)
-
-
-class _ending_as_failure:
-    """A peer that breaks off in the middle of the upgrade is a ModelFailed."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        if isinstance(error, _BROKEN):
-            raise ModelFailed("ws_1006", "the peer broke off during the upgrade", fatal=False) from error

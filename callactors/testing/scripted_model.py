@@ -320,6 +320,13 @@ class _Line:
         if self.peer is not None:
             self.peer.take(event)
 
+    def append(self, audio: bytes) -> bool:
+        if self._closed is not None:
+            raise self._failure()
+        if self.peer is not None:
+            self.peer.take(e.InputAudioBufferAppend(audio=audio))
+        return True
+
     async def receive(self) -> e.ServerEvent:
         try:
             event = await self._receive.receive()

@@ -25,6 +25,64 @@ async def test_send_waits_for_room(autojump_clock: object) -> None:
     assert box.receive_nowait() == 1
 
 
+async def test_put_says_whether_there_was_room() -> None:
+    box = Mailbox[int](1)
+    assert (box.put(1), box.put(2), box.receive_nowait(), box.dropped) == (True, False, 1, 0)
+    box.close()
+    with pytest.raises(trio.ClosedResourceError):
+        box.put(3)
+
+
+async def test_senders_that_wait_for_room_are_all_let_in(autojump_clock: object) -> None:
+    box = Mailbox[int](1)
+    async with trio.open_nursery() as nursery:
+        for number in range(5):
+            nursery.start_soon(box.send, number)
+        got = {await box.receive() for _ in range(5)}
+    assert got == set(range(5))
+
+
+async def test_closing_tells_a_sender_that_waits_for_room(autojump_clock: object) -> None:
+    box = Mailbox[int](1)
+    box.offer(1)
+
+    async def send() -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await box.send(2)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        await trio.testing.wait_all_tasks_blocked()
+        box.close()
+
+
+async def test_a_reader_that_was_cancelled_leaves_its_place_to_another(autojump_clock: object) -> None:
+    box = Mailbox[int](1)
+    with trio.move_on_after(1):
+        await box.receive()
+    box.offer(1)
+    assert await box.receive() == 1
+
+
+async def test_two_readers_at_once_are_a_mistake() -> None:
+    box = Mailbox[int](1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.receive)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await box.receive()
+        box.offer(1)
+
+
+async def test_sending_keeps_its_order_against_a_put_of_the_same_moment() -> None:
+    box = Mailbox[int](4)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.send, 1)
+        await trio.testing.wait_all_tasks_blocked()
+        box.put(2)
+    assert (box.receive_nowait(), box.receive_nowait()) == (1, 2)
+
+
 async def test_offer_on_a_full_mailbox_loses_the_oldest_and_counts_it() -> None:
     box = Mailbox[int](2)
     for number in range(5):
