@@ -164,6 +164,15 @@ def _turn(turn: Facts) -> Iterator[str]:
     cut = "" if turn["cut_ms"] is None else f" (cut off after {turn['cut_ms']} ms)"
     if turn["said"]:
         yield f"agent:  {_text(turn['said'])}{cut}"
+    if turn["stages"] and "response" in turn["stages"]:
+        yield _stages(turn["stages"])
+
+
+def _stages(stages: Facts) -> str:
+    """How long the caller waited, and for what."""
+    words = {"detection": "detection", "to_first_audio": "model", "transcode": "transcode", "slot": "slot"}
+    parts = ", ".join(f"{word} {stages[name]:.0f}" for name, word in words.items() if name in stages)
+    return f"        answered after {stages['response']:.0f} ms ({parts})"
 
 
 def _tool(run: Facts) -> str:

@@ -32,6 +32,9 @@ from callactors.stores.ledger_rows import (
 FIRST, SECOND = uuid7(1_767_323_045_678), uuid7(1_767_323_145_678)
 
 
+STAGES = {"detection": 480.2, "to_first_audio": 120.0, "transcode": 2.1, "slot": 37.7, "response": 640.0}
+
+
 def rows(call: str) -> list[Row]:
     at = 1_767_323_045_678
     return [
@@ -40,7 +43,7 @@ def rows(call: str) -> list[Row]:
         ),
         AttemptRow(call=call, n=0, leg=0, trunk="loopback", answered=at + 500, sip_code=200),
         CallAnsweredAt(call=call, answered=at + 500),
-        TurnRow(call=call, n=0, heard="I need a cut", said='Say "when".\nPlease', cut_ms=700, stages={"stt": 80.0}),
+        TurnRow(call=call, n=0, heard="I need a cut", said='Say "when".\nPlease', cut_ms=700, stages=STAGES),
         ToolRunRow(call=call, session=0, tool_request_id="t", tool="book_slot", arguments='{"service": "cut"}'),
         ToolRunDone(call=call, session=0, tool_request_id="t", state="finished", output="booked"),
         OutcomeRow(call=call, at=at + 900, outcome="booking_captured"),
@@ -120,11 +123,16 @@ def test_show_tells_the_conversation_tools_transfers_media_events_and_recording(
     assert "\x1b" not in text
 
 
+def test_show_tells_how_long_the_caller_waited_and_for_what(data: Path) -> None:
+    expected = "answered after 640 ms (detection 480, model 120, transcode 2, slot 38)"
+    assert expected in ran("show", FIRST, "--data", data)
+
+
 def test_show_json_has_every_part_and_the_beginning_of_an_id_is_enough(data: Path) -> None:
     facts = json.loads(ran("show", SECOND[:12], "--json", "--data", data))
     assert facts["call"] == SECOND
     facts = json.loads(ran("show", FIRST.upper(), "--json", "--data", data))
-    assert facts["turns"][0]["stages"] == {"stt": 80.0}
+    assert facts["turns"][0]["stages"] == STAGES
     assert facts["tools"][0]["arguments"] == {"service": "cut"}
     assert facts["attempts"][0]["answered"] == "2026-01-02T03:04:06.178Z"
     assert facts["recording"] == "data/recordings/x.wav"
