@@ -23,7 +23,7 @@ from callactors.testing.certificate import certificate
 CONFIG = """\
 version: 1
 node: bench
-listen: {{rtp: 30000-49999}}
+listen: {{rtp: 10000-29999}}
 trunks: {{load: {{from: [127.0.0.0/8], media_from: [127.0.0.0/8], codecs: [{codec}], srtp: {srtp}}}}}
 numbers: [{{match: "*", trunk: load, scenario: salon}}]
 directory: {{front_desk: {{sip: "sip:desk@127.0.0.1:5070", trunk: load}}}}
