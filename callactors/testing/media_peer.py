@@ -19,7 +19,7 @@ from callactors.rtp.events import AudioArrived, MediaEvent
 from callactors.rtp.packet import RtpPacket, parse
 from callactors.rtp.srtp import Security, Srtp
 from callactors.sdp.description import Description, Origin
-from callactors.sdp.formats import Codec
+from callactors.sdp.formats import ENCODINGS, Codec
 from callactors.sdp.offer import Agreement, Direction
 from callactors.sip.address import Address
 
@@ -107,9 +107,11 @@ class Table:
         event: int | None = 101,
         direction: Direction = "sendrecv",
         security: Security | None = None,
+        ptime: int = 20,
+        parameters: str = "",
     ) -> None:
         remote = (peer or self.peer).address
-        number = 0 if codec == "pcmu" else 8
+        number = ENCODINGS[codec].number
         agreement = Agreement(
             local=Description(Origin(1, 1, "127.0.0.1"), ()),
             codec=codec,
@@ -121,6 +123,9 @@ class Table:
             direction=direction,
             remote_telephone_event=event,
             security=security,
+            ptime=ptime,
+            parameters=parameters,
+            event_clock=ENCODINGS[codec].clock,
         )
         self.stream.start(agreement, allowed=allowed)
 
