@@ -15,13 +15,16 @@ import numpy as np
 import pytest
 import trio
 
+from callactors.actors.parts.info_digits import RELAY
 from callactors.audio import g711, tone
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
 from callactors.audio.levels import dbfs
 from callactors.calls.playbook import Playbook
+from callactors.capture.redaction import redact
 from callactors.errors import ToolFailed
-from callactors.testing.calls import Mind, agent_says
+from callactors.testing.calls import Mind, agent_says, open_house
+from callactors.testing.scripted_caller import ScriptedCaller, scripted_caller
 from callactors.testing.talking import Talk, talking, with_tools
 from callactors.tools.desk import Desk
 from callactors.tools.generated import collect_digits
@@ -127,6 +130,37 @@ async def test_the_digits_are_nowhere_after_the_call(autojump_clock: object, tmp
     kinds = [row["kind"] for row in record["events"]]
     assert "digit" not in kinds
     assert [kind for kind in kinds if kind.startswith("digits")] == ["digits_asked", "digits_typed"]
+    assert kinds.count("recording_paused") == 1
+
+
+async def test_digits_by_info_are_in_no_capture(autojump_clock: object, tmp_path: Path) -> None:
+    mind, captured = Mind(), list[bytes]()
+    async with (
+        open_house(
+            tmp_path, mind, adapt=adapt, more=RECORDED, tap=lambda way, data, peer: captured.append(redact(data))
+        ) as house,
+        scripted_caller(house.endpoint.address) as caller,
+    ):
+        await caller.call()
+        talk = Talk(house, caller, await mind.session())
+        asked = await talk.peer.request_tool("collect_digits", {"purpose": "card_number", "digits": 16})
+        await trio.sleep(0.3)
+        for digit in CARD:
+            await informs(caller, digit)
+        assert json.loads(await talk.told(asked))["last_four"] == "1111"
+        await talk.hang_up()
+    kept = b"".join(captured)
+    assert len(re.findall(rb"^INFO ", kept, re.M)) == len(CARD)
+    assert set(re.findall(rb"Signal=([^\r]*)", kept)) == {b"[redacted]"}
+    assert "411111" not in everything(tmp_path).decode("latin-1") + told_the_model(talk) + repr(house.told)
+
+
+async def informs(caller: ScriptedCaller, digit: str) -> None:
+    """Press a key by INFO, and wait for its 200."""
+    answered = len(caller.statuses("INFO"))
+    assert caller.session is not None
+    caller.endpoint.info(caller.session, RELAY, f"Signal={digit}\r\nDuration=100\r\n".encode())
+    await caller.until(lambda: len(caller.statuses("INFO")) > answered)
 
 
 async def test_a_token_is_good_once(autojump_clock: object, tmp_path: Path) -> None:
