@@ -172,5 +172,3 @@ class Front:
 
     def _now(self) -> int:
         return self.ledger.wall(trio.current_time())
-
-

@@ -53,7 +53,7 @@ from callactors.web.server import run_web
 
 SILENT = 10.0  # seconds without a word from a worker that has been ready
 PAUSE, LONGEST = 0.5, 30.0  # seconds between two starts of a worker that dies before it is ready
-LAST = 4.0  # seconds a worker has to end once its calls are cut
+LAST = 6.0  # seconds a worker has to end once its calls are cut
 LOOK = 0.25
 
 
@@ -124,25 +124,25 @@ class Parent(Staff):
     @asynccontextmanager
     async def open(self) -> AsyncIterator[tuple[Address, Address | None]]:
         """Every worker takes calls inside the `async with`: (SIP, web). Raises Unusable when one cannot."""
-        async with trio.open_nursery() as services:
+        async with trio.open_nursery() as nursery:
+            services: trio.Nursery = await nursery.start(_shielded)
             sip = await self.front.run(services)
-            services.start_soon(self._follow_fates)
-            services.start_soon(self._tell_of_ledger)
-            services.start_soon(self._watch_over)
-            async with trio.open_nursery() as calls:
-                orphans = await self.ledger.orphans()
-                await self._bury(orphans, Cause.KILLED)
-                await self._count_money()
-                try:
+            for service in (self._follow_fates, self._tell_of_ledger, self._watch_over):
+                services.start_soon(service)
+            try:
+                async with trio.open_nursery() as calls:
+                    await self._bury(await self.ledger.orphans(), Cause.KILLED)
+                    await self._count_money()
                     await self._start_all(services)
                     await self.front.open(services, calls)
                     yield sip, await self._open_web(services)
-                finally:
-                    await self._end_all()
                     calls.cancel_scope.cancel()
-            with trio.move_on_after(SETTLE, shield=True):
-                await self.front.endpoint.wait_settled()
-            services.cancel_scope.cancel()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await self._end_all()
+                    with trio.move_on_after(SETTLE):
+                        await self.front.endpoint.wait_settled()
+                services.cancel_scope.cancel()
 
     async def drain(self) -> None:
         """Take no new call; return when the last worker has ended."""
@@ -167,14 +167,13 @@ class Parent(Staff):
     async def _end_all(self) -> None:
         """Hang up whatever still lives, and end the workers; one that will not is killed."""
         self.draining = True
-        with trio.CancelScope(shield=True):
-            for hand in self.hands:
-                self.send(hand.number, Drain(now=True))
-            with trio.move_on_after(LAST):
-                while self._alive:
-                    await self._left.wait()
-            for hand in self.hands:
-                _kill(hand)
+        for hand in self.hands:
+            self.send(hand.number, Drain(now=True))
+        with trio.move_on_after(LAST):
+            while self._alive:
+                await self._left.wait()
+        for hand in self.hands:
+            _kill(hand)
 
     async def _keep(self, hand: Hand) -> None:
         """Have this worker's place filled, until the house is drained."""
@@ -318,9 +317,7 @@ class Parent(Staff):
         where = self.house.config.listen.web
         if where is None:
             return None
-        port = await services.start(
-            run_web, make_app(self._health, self._ready, self._page), where.host, where.port
-        )
+        port = await services.start(run_web, make_app(self._health, self._ready, self._page), where.host, where.port)
         return Address(where.host, port)
 
     def calls(self) -> int:
@@ -351,6 +348,14 @@ async def keeping(house: House, zygote: Zygote) -> AsyncIterator[tuple[Parent, A
         parent = Parent(house, zygote, ledger)
         async with parent.open() as (sip, web):
             yield parent, sip, web
+
+
+async def _shielded(task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    """A nursery that nothing ends from outside: whoever opened it cancels its scope."""
+    async with trio.open_nursery() as services:
+        services.cancel_scope.shield = True
+        task_status.started(services)
+        await trio.sleep_forever()
 
 
 def _kill(hand: Hand) -> None:

@@ -69,6 +69,7 @@ class Post:
     wire: HandedWire
     seats: Seats
     _asked: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _start: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _calls: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _up: Serving | None = attrs.field(default=None, init=False)
 
@@ -100,16 +101,18 @@ class Post:
     async def _serve(self) -> None:
         config = self.house.config_of(self.worker)
         lent = Lent(self.ledger, self.wire, self.seats, self.house.key, f"sip.{self.worker}.log")
-        with self._calls:
-            async with serving(config, agents=self.house.agents, lent=lent) as up, trio.open_nursery() as beside:
+        with self._start:
+            async with serving(config, agents=self.house.agents, lent=lent) as up:
                 self._up = up
                 self._watch(up)
-                beside.start_soon(keep_published, self.seats)
-                beside.start_soon(self._stand, up)
-                self.lane.send(Ready())
-                await self._asked.wait()
-                await up.switchboard.drain(config.timers.drain)
-                beside.cancel_scope.cancel()
+                with self._calls:  # cut short, the process still ends as it should: inside out
+                    async with trio.open_nursery() as beside:
+                        beside.start_soon(keep_published, self.seats)
+                        beside.start_soon(self._stand, up)
+                        self.lane.send(Ready())
+                        await self._asked.wait()
+                        await up.switchboard.drain(config.timers.drain)
+                        beside.cancel_scope.cancel()
 
     def _watch(self, up: Serving) -> None:
         board, limits = up.switchboard, up.switchboard.dialer.limits
@@ -119,9 +122,7 @@ class Post:
             now = self.ledger.wall(trio.current_time())
             return now, board.purse.spent(now)
 
-        self.seats.watch(
-            lambda: len(board.calls), lambda trunk: up.endpoint.calls(trunk) + limits.coming(trunk), spent
-        )
+        self.seats.watch(lambda: len(board.calls), lambda trunk: up.endpoint.calls(trunk) + limits.coming(trunk), spent)
 
     async def _stand(self, up: Serving) -> None:
         """Tell the parent that we live, and whether we take calls."""
@@ -146,7 +147,7 @@ class Post:
         async for word in self.lane.receive():
             self._take(word)
         self.ledger.lose()
-        self._calls.cancel()
+        self._end()
 
     def _take(self, word: ToWorker) -> None:
         match word:
@@ -163,13 +164,15 @@ class Post:
             case Drain():
                 self._asked.set()
                 if word.now or self._up is None:
-                    self._calls.cancel()
+                    self._end()
             case _:
                 assert_never(word)
+
+    def _end(self) -> None:
+        """Every call ends now; before there can be any, so does the start."""
+        (self._calls if self._up is not None else self._start).cancel()
 
     def _note(self, probed: TrunkProbed) -> None:
         if self._up is not None:
             breakers = self._up.switchboard.dialer.breakers
             breakers.report(probed.trunk, probed.hop, probed.failed, trio.current_time())
-
-
