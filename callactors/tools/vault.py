@@ -15,6 +15,7 @@ import attrs
 from callactors.errors import ToolFailed
 
 MASK = "[digits]"
+LONG = 8  # digits that are no part of another number by chance
 
 
 @attrs.define(eq=False)
@@ -40,8 +41,10 @@ class Vault:
 
     def scrub(self, text: str) -> str:
         """`text` without any number of this call, however it is spaced."""
-        for digits in (*self._kept.values(), *self._seen):
-            text = re.sub(r"(?<!\d)" + r"[ .-]?".join(digits) + r"(?!\d)", MASK, text)
+        for digits in sorted({*self._kept.values(), *self._seen}, key=len, reverse=True):
+            spaced = r"[ .-]?".join(digits)
+            alone = rf"(?<!\d){spaced}(?!\d)"
+            text = re.sub(spaced if len(digits) >= LONG else alone, MASK, text)
         return text
 
     def forget(self) -> None:
