@@ -36,6 +36,7 @@ class ByteLane:
         self._unsent = bytearray()
         self._writing = trio.Lock()
         self._closed = False
+        self._early: bytes | None = None  # what came in one piece with the end of the handshake
 
     @classmethod
     def take_over(cls, stream: trio.SocketStream) -> ByteLane:
@@ -62,6 +63,7 @@ class ByteLane:
                 break
         self._send(outgoing.read())
         await self.wait_written()
+        self._early = self._decrypted(self._tls, b"")
 
     async def _shake(self, incoming: ssl.MemoryBIO) -> None:
         assert self._tls is not None  # only `secure` calls this
@@ -124,6 +126,10 @@ class ByteLane:
 
     async def read(self) -> bytes:
         """What has come; b"" when the far end has ended."""
+        if self._early is not None:
+            early, self._early = self._early, None
+            await trio.lowlevel.checkpoint()
+            return early
         while True:
             data = await self._receive()
             if self._tls is None or not data:

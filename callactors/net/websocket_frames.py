@@ -125,6 +125,8 @@ class FrameReader:
             start = end
         if start < size:
             self._held += data[start:]
+            if size - start < 2:
+                self._wanted = 2
         return found
 
     def _header(self, data: bytes, start: int) -> tuple[int, int, int]:

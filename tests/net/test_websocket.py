@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
+import trio_websocket
 
 from callactors.errors import ModelFailed, UnsafeText
 from callactors.net import websocket
@@ -261,3 +264,107 @@ def _certificate(folder: Path) -> Path:
     path = folder / "localhost.pem"
     path.write_bytes(pem)
     return path
+
+
+# -- against a library that is not ours -------------------------------------------------------------------------------
+
+
+async def test_another_librarys_server_understands_us_and_we_it() -> None:
+    async def theirs(request: Any) -> None:
+        socket = await request.accept()
+        for _ in range(2):
+            await socket.send_message(f"{request.path} {len(await socket.get_message())}")
+        await socket.aclose(4000, "enough")
+
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(trio_websocket.serve_websocket, theirs, "127.0.0.1", 0, None)
+        async with open_websocket(f"ws://127.0.0.1:{server.port}/a?b", {}) as connection:
+            for size in (10, 70_000):
+                await connection.send("x" * size)
+                assert await connection.receive() == f"/a?b {size}"
+            with pytest.raises(ModelFailed, match="ws_4000: enough"):
+                await connection.receive()
+        nursery.cancel_scope.cancel()
+
+
+async def test_another_librarys_client_understands_us_and_we_it() -> None:
+    async with (
+        served(echo) as port,
+        trio_websocket.open_websocket_url(f"ws://127.0.0.1:{port}/x") as theirs,
+    ):
+        await theirs.ping(b"there?")
+        for text in ("short", "l" * 70_000):
+            await theirs.send_message(text)
+            assert await theirs.get_message() == f"/x - {text}"
+        await theirs.aclose(4001, "done")
+        assert theirs.closed.code == 4001
+
+
+# -- without waiting --------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_sent_without_waiting_is_refused_once_the_peer_stops_reading() -> None:
+    async def deaf(connection: Connection, path: str, headers: Headers) -> None:
+        await trio.sleep_forever()
+
+    async with served(deaf) as port, open_websocket(f"ws://127.0.0.1:{port}/", {}) as connection:
+        assert connection.send_nowait(b"the kernel takes this")
+        with trio.move_on_after(0.3) as waited:
+            while True:
+                await connection.send("x" * 1_000_000)
+        assert waited.cancelled_caught
+        assert not connection.send_nowait(b"and not this")
+
+
+async def test_a_peer_that_reads_late_gets_every_message_whole() -> None:
+    got, reading, everything = list[int](), trio.Event(), trio.Event()
+
+    async def late(connection: Connection, path: str, headers: Headers) -> None:
+        await reading.wait()
+        while len(got) < len(sizes) + 2:
+            got.append(len(await connection.receive()))
+        everything.set()
+
+    async with served(late) as port, open_websocket(f"ws://127.0.0.1:{port}/", {}) as connection:
+        sizes: list[int] = []
+        while connection.send_nowait(b"x" * (50_000 + len(sizes))):
+            sizes.append(50_000 + len(sizes))
+        async with trio.open_nursery() as nursery:
+            for extra in (3, 4):  # two senders at once
+                nursery.start_soon(connection.send, "y" * extra)
+            reading.set()
+        with trio.fail_after(5):
+            await everything.wait()
+    assert got[: len(sizes)] == sizes
+    assert sorted(got[len(sizes) :]) == [3, 4]
+
+
+async def talk(connection: Connection) -> None:
+    with trio.fail_after(5):
+        while True:
+            await connection.send("still talking")
+
+
+async def test_what_the_peer_said_before_it_vanished_is_the_reason_when_sending_fails() -> None:
+    async def closing(connection: Connection, path: str, headers: Headers) -> None:
+        await connection.close(4000, "not any more")
+
+    async with served(closing) as port, open_websocket(f"ws://127.0.0.1:{port}/", {}) as connection:
+        with pytest.raises(ModelFailed) as caught:
+            await talk(connection)
+    assert (caught.value.code, caught.value.fatal) == ("ws_4000", True)
+
+
+async def test_closing_from_another_task_ends_a_receive_under_way() -> None:
+    async def receive(connection: Connection) -> None:
+        with pytest.raises(ModelFailed):
+            await connection.receive()
+
+    async with (
+        served(echo) as port,
+        open_websocket(f"ws://127.0.0.1:{port}/", {}) as connection,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(receive, connection)
+        await trio.testing.wait_all_tasks_blocked()
+        await connection.close()
