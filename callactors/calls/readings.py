@@ -31,6 +31,8 @@ class Readings:
     def read(self) -> Iterator[Reading]:
         """All of them, as they are now."""
         yield from self._calls()
+        yield from self._trunk_room()
+        yield from self._recording()
         yield from self._process()
         yield from self._media()
         yield from self._ledger()
@@ -45,10 +47,22 @@ class Readings:
         word = board.full().partition(" ")[0].rstrip(":")
         closed = {(name,): float(name == word) for name in FULL}
         yield Reading("gauge", "admission_closed", "1 for what keeps new calls out now.", closed, ("full",))
-        taped = sum(call.recorder is not None for call in board.calls.values())
-        yield gauge("recordings_live", "Calls that have a recorder.", taped)
         now = board.ledger.wall(trio.current_time())
         yield gauge("usd_today", "What calls have cost since midnight UTC.", board.purse.spent(now))
+
+    def _recording(self) -> Iterator[Reading]:
+        recorders = [call.recorder for call in self.switchboard.calls.values() if call.recorder is not None]
+        yield gauge("recordings_live", "Calls that have a recorder.", len(recorders))
+        deck = self.switchboard.archive.deck.statistics()
+        yield gauge("recording_queue", "Pieces of recordings that wait for the disk.", deck.waiting)
+        yield counter("recording_failures", "Pieces of recordings that could not be written.", deck.failed)
+
+    def _trunk_room(self) -> Iterator[Reading]:
+        board = self.switchboard
+        used = {(name,): float(board.endpoint.calls(name)) for name in board.config.trunks}
+        most = {(name,): float(trunk.channels) for name, trunk in board.config.trunks.items() if trunk.channels}
+        yield Reading("gauge", "trunk_calls", "Calls on a trunk, either way.", used, ("trunk",))
+        yield Reading("gauge", "trunk_channels", "trunks.x.channels.", most, ("trunk",))
 
     def _process(self) -> Iterator[Reading]:
         now = self.pulse.vitals()

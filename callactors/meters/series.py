@@ -90,7 +90,7 @@ class Series:
         self._counter("late", "rtp_late", "RTP packets that came too late to be heard.", *by)
         self._histogram("jitter", "rtp_jitter_seconds", "Jitter of legs that have ended.", _JITTER, "direction")
         self._histogram("mos", "mos", "E-model opinion score of legs that have ended.", _MOS, *by)
-        self._counter("one_way", "one_way_audio", "Calls in which one side was not heard.")
+        self._counter("one_way", "one_way_audio", "Calls in which one side was not heard.", "direction")
         self._counter("events", "events", "Noteworthy events of calls.", "kind")
         self._histogram("lag", "loop_lag_seconds", "How late the loop is.", _QUICK)
 

@@ -36,7 +36,7 @@ FULL = ("draining", "limits.calls", "listen.rtp", "descriptors", "limits.lag_ms"
 KINDS = (
     "crashed", "leg_crashed", "handed_over", "handoff", "held", "resumed", "model_lost", "model_stumbled",
     "playout_overflowed", "recording_failed", "rtp_silence", "emergency", "emergency_failed", "turned_away",
-    "not_placed",
+    "not_placed", "transfer_denied", "refer_denied",
 )  # fmt: skip
 STATUSES = frozenset((
     200, 300, 301, 302, 380, 400, 401, 403, 404, 405, 406, 407, 408, 410, 415, 420, 422, 423, 433, 438, 480, 481, 482,
@@ -55,7 +55,7 @@ class _Call:
     legs: dict[int, str] = attrs.field(factory=dict)  # trunk of each attempt
     counted: set[int] = attrs.field(factory=set)  # attempts whose status is known
     tools: dict[tuple[int, str], tuple[str, float]] = attrs.field(factory=dict)  # running: name, since
-    one_way: bool = False
+    one_way: set[str] = attrs.field(factory=set)  # directions
 
 
 class Tally:
@@ -183,8 +183,8 @@ class Tally:
             case "mailbox_dropped":
                 for box, dropped in body.items():
                     self._series.mailbox_dropped.labels(self._box(box)).inc(int(dropped))
-            case kind if kind.startswith("one_way"):
-                self._one_way(row.call)
+            case "one_way":
+                self._one_way(row.call, "out" if body.get("direction") == "out" else "in")
             case kind if kind in KINDS:
                 self._series.events.labels(kind).inc()
         if row.kind == "model_lost":
@@ -196,13 +196,13 @@ class Tally:
         if session != 1:
             self._series.model_reconnects.labels(label).inc()
 
-    def _one_way(self, name: str) -> None:
-        """Each call counts once, however often it is noticed."""
+    def _one_way(self, name: str, direction: str) -> None:
+        """Each call counts once in each direction, however often it is noticed."""
         call = self._live.get(name)
-        if call is None or not call.one_way:
-            self._series.one_way.inc()
+        if call is None or direction not in call.one_way:
+            self._series.one_way.labels(direction).inc()
         if call is not None:
-            call.one_way = True
+            call.one_way.add(direction)
 
 
 def _status(code: int | None) -> str:

@@ -164,10 +164,12 @@ def test_sessions_that_take_over_are_reconnects(board: Board) -> None:
     assert found == [2, 1, 1]
 
 
-def test_one_way_audio_counts_once_a_call(board: Board) -> None:
-    event = EventRow(call="c1", at=1, kind="one_way_audio", body={"direction": "in"})
-    board.see(opened(), event, event)
-    assert board.value("one_way_audio_total") == 1
+def test_one_way_audio_counts_once_a_call_and_direction(board: Board) -> None:
+    event = EventRow(call="c1", at=1, kind="one_way", body={"leg": 0, "direction": "out", "seconds": 6.0})
+    over = EventRow(call="c1", at=1, kind="one_way_over", body={"leg": 0, "direction": "out", "seconds": 9.0})
+    board.see(opened(), event, over, event)
+    assert board.value("one_way_audio_total", direction="out") == 1
+    assert board.value("one_way_audio_total", direction="in") is None
 
 
 def test_events_that_nobody_alerts_on_are_no_series(board: Board) -> None:
