@@ -1,7 +1,8 @@
 """Digits that a caller types and nobody else hears: card numbers, codes, PINs. Rules of this file:
 
 - While it runs the line is private: the caller's audio is silence to model and tape, their keys are sensitive, and the
-  tape is paused. It stays private for SETTLE after; keys that come within TAIL (the # too many) are dropped.
+  tape is paused. It stays private for SETTLE after; keys that come within TAIL (the # too many), or where it was not
+  finished within its patience (the rest of it), are dropped.
 - The digits go to the vault and nowhere else. The model gets a token, and the last four where they give nothing away.
 - Who speaks instead of typing is told that only keys are taken. `*` starts over.
 """
@@ -94,7 +95,7 @@ class Collecting:
         finally:
             keys, complete = self._keys, self._done
             self._wanted, self._keys, self._done = None, "", False
-            self._tail_until = trio.current_time() + TAIL
+            self._tail_until = trio.current_time() + (TAIL if complete else wanted.patience)
             self.record.event("digits_typed", purpose=wanted.purpose, count=len(keys), complete=complete)
         return self._answer(wanted, keys, complete)
 

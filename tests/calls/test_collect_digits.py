@@ -205,7 +205,9 @@ async def test_who_types_too_little_is_told_so_after_the_timeout(autojump_clock:
         assert 5 < trio.current_time() - began < 8
         assert told["ok"] is False
         assert "Only 3 digits" in told["say"]
+        talk.caller.press("1111")  # the rest of it, too late
         await talk.goes_on()
+        assert "DTMF" not in told_the_model(talk)
 
 
 async def test_who_speaks_instead_is_told_to_use_the_keys(autojump_clock: object, tmp_path: Path) -> None:
