@@ -235,9 +235,13 @@ class CallerLastHeard(Message, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class AgentQueued(Message, frozen=True, gc=False, kw_only=True, tag=True):
-    """The first audio of an utterance is in play-out, in the leg's encoding; AgentStarted follows when it leaves."""
+    """The first audio of an utterance is in play-out, in the leg's encoding; AgentStarted follows when it leaves.
+
+    `onset` is how many seconds of it nobody hears yet: quiet before the first sound.
+    """
 
     utterance: str
+    onset: float = 0.0
 
 
 class AgentCutOff(Message, frozen=True, gc=False, kw_only=True, tag=True):

@@ -182,7 +182,7 @@ class _Live:
             case CallerLastHeard() if message.session == self.of.session:
                 return talk.last_heard(message.spoke_until, message.stopped_at, now)
             case AgentQueued():
-                return talk.queued(message.utterance, message.at, now)
+                return talk.queued(message.utterance, message.at, message.onset, now)
             case AgentStarted():
                 return talk.started(message.utterance, message.first_rtp_at, now)
             case AgentSpoke():

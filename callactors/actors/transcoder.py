@@ -27,7 +27,7 @@ from callactors.actors.messages import (
 )
 from callactors.audio.convert import Converter
 from callactors.audio.format import AudioFormat
-from callactors.audio.speech_end import SpeechEnd
+from callactors.audio.speech_end import SpeechEnd, onset
 from callactors.errors import PlayoutFull
 
 SLICE_MS = 200
@@ -102,13 +102,15 @@ class Transcoder:
         down = self._converter(message)
         first = len(self._down) > known
         for start in range(0, len(message.audio), step):
+            audio = down.feed(message.audio[start : start + step])
             try:
-                self.leg.play(message.utterance, down.feed(message.audio[start : start + step]))
+                self.leg.play(message.utterance, audio)
             except PlayoutFull:
                 await self.desk.send(PlayoutOverflowed(at=trio.current_time(), utterance=message.utterance))
                 return
             if first and not start:
-                self.desk.offer(AgentQueued(at=trio.current_time(), utterance=message.utterance))
+                quiet = onset(audio, down.target)
+                self.desk.offer(AgentQueued(at=trio.current_time(), utterance=message.utterance, onset=quiet))
             await trio.lowlevel.checkpoint()
 
     def _converter(self, message: AgentAudio) -> Converter:

@@ -53,6 +53,12 @@ class SpeechEnd:
         return None
 
 
+def onset(audio: bytes, format: AudioFormat) -> float:
+    """Seconds of quiet before the first loud window; all of it where none is."""
+    loud = np.flatnonzero(_levels(linear(audio, format), format.rate) > THRESHOLD)
+    return int(loud[0]) * 0.010 if len(loud) else format.ms(audio) / 1000
+
+
 def linear(audio: bytes, format: AudioFormat) -> Samples:
     """Any format as int16 samples at its own rate."""
     if format in (AudioFormat.PCMU, AudioFormat.PCMA):

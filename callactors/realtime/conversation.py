@@ -108,11 +108,11 @@ class Conversation:
             self._turns.sounds(spoken, at)
         return self._and_then([], now)
 
-    def queued(self, utterance: str, at: float, now: float) -> list[Action]:
-        """Its first audio was in play-out at `at`."""
+    def queued(self, utterance: str, at: float, onset: float, now: float) -> list[Action]:
+        """Its first audio was in play-out at `at`, and begins with `onset` seconds of quiet."""
         spoken = self._utterances.named(utterance)
         if spoken is not None:
-            self._turns.queued(spoken, at)
+            self._turns.queued(spoken, at, onset)
         return self._and_then([], now)
 
     def last_heard(self, spoke_until: float, stopped_at: float, now: float) -> list[Action]:

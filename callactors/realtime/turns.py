@@ -3,8 +3,9 @@
 - A turn is what the caller said (one item or more), the tools used, and the answer's utterances.
 - Transcripts arrive when they like; a turn is told in order, once its transcripts are known and its answer is settled.
 - Stages are ms. `speech_end_to_...` and `to_...` count from where the model saw the caller's speech end. What a
-  listener would measure is `response`, split into `detection` (until the model saw it), `to_first_audio` (the model's own time),
-  `transcode` (until play-out had it) and `slot` (until its first packet left, and what sounded before it).
+  listener would measure is `response`, split into `detection` (until the model saw it), `to_first_audio` (the model's
+  own time), `transcode` (until play-out had it), `slot` (until its first packet left; what sounded before it is in
+  there) and `onset` (quiet at its beginning).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class _OpenTurn:
     audio_at: float | None = None  # the model's first audio came
     queued_at: float | None = None  # play-out had it
     rtp_at: float | None = None  # its first packet left
+    onset: float | None = None  # seconds of quiet it begins with
 
     @property
     def answered(self) -> bool:
@@ -60,11 +62,13 @@ class _OpenTurn:
 
     def heard_stages(self) -> dict[str, float]:
         """The stages between moments that are all known."""
+        sounded = None if self.rtp_at is None else self.rtp_at + (self.onset or 0.0)
         spans = {
             "detection": (self.spoke_until, self.ended_at),
             "transcode": (self.audio_at, self.queued_at),
             "slot": (self.queued_at, self.rtp_at),
-            "response": (self.spoke_until, self.rtp_at),
+            "onset": (None if self.onset is None else self.rtp_at, sounded),
+            "response": (self.spoke_until, sounded),
         }
         known = ((name, *span) for name, span in spans.items())
         return {name: round((b - a) * 1000, 1) for name, a, b in known if a is not None and b is not None}
@@ -128,11 +132,11 @@ class Turns:
             if turn.outputs[:1] == [utterance] and turn.audio_at is not None:
                 turn.rtp_at = turn.rtp_at or at
 
-    def queued(self, utterance: Utterance, at: float) -> None:
-        """Play-out has its first audio."""
+    def queued(self, utterance: Utterance, at: float, onset: float) -> None:
+        """Play-out has its first audio, which begins with so many seconds of quiet."""
         for turn in self._open:
             if turn.outputs[:1] == [utterance] and turn.audio_at is not None:
-                turn.queued_at = turn.queued_at or at
+                turn.queued_at, turn.onset = at, onset
 
     def spoke_until(self, at: float, stopped_at: float) -> None:
         """The caller's last loud sample came at `at`, of the speech that the model saw end at `stopped_at`."""

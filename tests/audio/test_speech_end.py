@@ -7,7 +7,7 @@ import pytest
 
 from callactors.audio import g711
 from callactors.audio.format import AudioFormat
-from callactors.audio.speech_end import SpeechEnd
+from callactors.audio.speech_end import SpeechEnd, onset
 
 OPENED = 50.0  # the clock at position 0
 BATCH = 480  # positions: 60 ms
@@ -41,6 +41,13 @@ def test_jitter_does_not_move_it() -> None:
 
 def test_noise_on_the_line_is_not_speech() -> None:
     assert call(AudioFormat.PCMU, 0.84, noise=300).last() == pytest.approx(OPENED + 0.84, abs=0.021)
+
+
+def test_the_onset_is_the_quiet_before_the_first_sound() -> None:
+    sound = (4_000 * np.sin(np.arange(800))).astype(np.int16)
+    speech = np.concatenate([np.zeros(240, np.int16), sound])
+    assert onset(g711.pcmu_encode(speech), AudioFormat.PCMU) == 0.03
+    assert onset(b"\xff" * 400, AudioFormat.PCMU) == 0.05
 
 
 def test_nobody_who_has_not_spoken_was_heard() -> None:

@@ -31,6 +31,16 @@ def block(name: str) -> str:
     return found[1].strip()
 
 
+def response_times(call: str, data: Path, recording: Path) -> tuple[list[float], list[int]]:
+    """Of each answer, as the record has it and as `latency` measures it on the recording."""
+    answers = []
+    for words in (["calls", "show", call, "--data", str(data)], ["latency", str(recording)]):
+        command = [sys.executable, "-m", "callactors", *words, "--json"]
+        answers.append(json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout))
+    stages = [turn["stages"] or {} for turn in answers[0]["turns"]]
+    return [one["response"] for one in stages if "response" in one], [one["ms"] for one in answers[1]["answers"]]
+
+
 def test_the_first_command_installs_and_makes_a_whole_call(tmp_path: Path) -> None:
     copy = clean_copy(tmp_path / "callactors")
     command = f"{block('demo')} --json"
@@ -41,6 +51,10 @@ def test_the_first_command_installs_and_makes_a_whole_call(tmp_path: Path) -> No
     assert told["bookings"]
     assert told["crm_records"]
     assert told["refer"] == {"accepted": 202, "final": 200}
+    recorded, measured = response_times(told["call"], Path(told["data"]), Path(told["recording"]))
+    assert recorded
+    for ms in recorded:
+        assert min(abs(ms - heard) for heard in measured) <= 20, (recorded, measured)
 
 
 def test_a_wheel_carries_scenarios_and_agents(tmp_path: Path) -> None:
