@@ -170,8 +170,9 @@ def _turn(turn: Facts) -> Iterator[str]:
 
 def _stages(stages: Facts) -> str:
     """How long the caller waited, and for what."""
-    words = {"detection": "detection", "to_first_audio": "model", "transcode": "transcode", "slot": "slot"}
-    parts = ", ".join(f"{word} {stages[name]:.0f}" for name, word in words.items() if name in stages)
+    names = ("detection", "to_first_audio", "transcode", "slot", "onset")
+    words = {"to_first_audio": "model"}
+    parts = ", ".join(f"{words.get(name, name)} {stages[name]:.0f}" for name in names if name in stages)
     return f"        answered after {stages['response']:.0f} ms ({parts})"
 
 
