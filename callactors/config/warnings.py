@@ -19,6 +19,15 @@ def warn(config: Config) -> Iterator[ConfigError]:
     yield from _unspoken(config)
     yield from _readable_keys(config)
     yield from recordings.warn(config)
+    yield from _narrow(config)
+
+
+def _narrow(config: Config) -> Iterator[ConfigError]:
+    """More calls than there are ports for them: the rest would be refused, whatever `limits.calls` says."""
+    calls, pairs = config.limits.calls, len(config.listen.rtp) // 2
+    if calls is not None and pairs < calls:
+        problem = f"{calls} calls have {pairs} pairs of ports to be heard by"
+        yield config.marks.error("limits.calls", problem, f"widen listen.rtp, or say {pairs}")
 
 
 def _emergency(config: Config) -> Iterator[ConfigError]:

@@ -60,3 +60,10 @@ def test_keys_of_srtp_in_clear_sip_are_a_warning_by_the_way_out_and_by_the_way_i
 def test_srtp_with_keys_inside_tls_is_no_warning_nor_is_this_machine() -> None:
     for trunk in ('{from: [10.0.0.1], to: "sip:h;transport=tls", srtp: require}', "{from: [127.0.0.1], srtp: prefer}"):
         assert [told for told in warnings(trunk, TLS) if ".srtp" in told] == []
+
+
+def test_more_calls_than_ports_is_a_warning() -> None:
+    wide, narrow = "listen: {rtp: 20000-20009}\nlimits: {calls: 5}", "listen: {rtp: 20000-20009}\nlimits: {calls: 6}"
+    assert warnings("{from: [127.0.0.1]}", wide) == []
+    (told,) = warnings("{from: [127.0.0.1]}", narrow)
+    assert told.startswith("f.yaml:6: limits.calls: 6 calls have 5 pairs of ports to be heard by; widen listen.rtp, or")
