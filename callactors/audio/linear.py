@@ -1,4 +1,4 @@
-"""Audio of any format as int16 samples at that format's own rate, for what only measures it."""
+"""Any format as int16 samples at its own rate, and back. An odd byte at the end of linear audio is dropped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
 
 
-def linear(audio: bytes, format: AudioFormat) -> Samples:
-    """The samples of whole batches; half a sample at the end is left out."""
-    if format in (AudioFormat.PCMU, AudioFormat.PCMA):
+def to_samples(audio: bytes, format: AudioFormat) -> Samples:
+    """What the bytes sound like."""
+    if format in g711.LAWS:
         return g711.decode(audio, format)
-    return np.frombuffer(audio[: len(audio) & ~1], dtype="<i2")
+    return np.frombuffer(audio[: len(audio) & ~1], dtype="<i2").astype(np.int16, copy=False)
+
+
+def to_bytes(samples: Samples, format: AudioFormat) -> bytes:
+    """The samples as this format has them."""
+    return g711.encode(samples, format) if format in g711.LAWS else samples.astype("<i2", copy=False).tobytes()

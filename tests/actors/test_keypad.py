@@ -20,7 +20,7 @@ from callactors.audio.convert import convert
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
 from callactors.audio.levels import dbfs, strength
-from callactors.audio.linear import linear
+from callactors.audio.linear import to_samples
 from callactors.calls.line import Line
 from callactors.sdp.offer import make_offer
 from callactors.testing.calls import Mind, open_house
@@ -77,7 +77,7 @@ def test_keys_are_taken_out_of_the_audio_and_the_rest_stays_where_it_was(format:
         told += digits
         heard.append(batch)
     assert told == "159D"
-    rest = linear(b"".join(batch.audio for batch in heard), format)
+    rest = to_samples(b"".join(batch.audio for batch in heard), format)
     ms = format.rate // 1000
     assert dbfs(rest[400 * ms : (400 + 4 * 160) * ms]) < -60
     assert strength(rest[20 * ms : 280 * ms], SPEECH, rate=format.rate) > 0.9

@@ -13,7 +13,7 @@ import msgspec
 from callactors.actors.messages import CallerAudio
 from callactors.audio.dtmf import Detector
 from callactors.audio.format import AudioFormat
-from callactors.audio.linear import linear
+from callactors.audio.linear import to_samples
 
 LAG = 200  # positions, 25 ms
 
@@ -30,7 +30,7 @@ class InbandDigits:
         """What is heard now, LAG later than it came and without tones, and the keys that were recognised."""
         if batch.format is not self._format:
             self._format, self._detector, self._held = batch.format, Detector(batch.format.rate), bytearray()
-        found = self._detector.hear(linear(batch.audio, batch.format))
+        found = self._detector.hear(to_samples(batch.audio, batch.format))
         held = len(self._held)
         self._held += batch.audio
         for start, end in found.tones:

@@ -15,7 +15,7 @@ import msgspec
 from callactors.actors.messages import CallerAudio
 from callactors.actors.parts.inband_digits import InbandDigits
 from callactors.audio.levels import dbfs
-from callactors.audio.linear import linear
+from callactors.audio.linear import to_samples
 
 DigitWay = Literal["event", "info", "tone"]
 
@@ -63,7 +63,7 @@ class Keypad:
         if not self.private:
             self._loud = 0
             return batch, digits
-        self._loud = self._loud + 1 if dbfs(linear(batch.audio, batch.format)) > LOUD else 0
+        self._loud = self._loud + 1 if dbfs(to_samples(batch.audio, batch.format)) > LOUD else 0
         return msgspec.structs.replace(batch, audio=batch.format.silence * len(batch.audio)), digits
 
     def murmured(self) -> bool:
