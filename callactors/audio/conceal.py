@@ -14,9 +14,9 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
+from callactors.audio.linear import to_bytes, to_samples
 
 HISTORY = 0.048  # seconds it looks at
 SHORTEST, LONGEST = 0.005, 0.015  # seconds of a pitch period: 66 to 200 Hz
@@ -40,7 +40,7 @@ class Mended:
     def heard(self, audio: bytes) -> bytes:
         """The next piece; what follows a gap comes back with its edge smoothed."""
         if self._gap is not None:
-            audio = _bytes(self._gap.resume(_samples(audio, self._format)), self._format)
+            audio = to_bytes(self._gap.resume(to_samples(audio, self._format)), self._format)
             self._gap = None
         self._heard.append(audio)
         return audio
@@ -48,9 +48,9 @@ class Mended:
     def missing(self, size: int) -> bytes:
         """So many bytes of a gap."""
         if self._gap is None:
-            history = _samples(b"".join(self._heard), self._format)
+            history = to_samples(b"".join(self._heard), self._format)
             self._gap = Concealer(history, self._format.rate)
-        made = _bytes(self._gap.conceal(size // self._format.width), self._format)
+        made = to_bytes(self._gap.conceal(size // self._format.width), self._format)
         self._heard.append(made)
         return made
 
@@ -58,16 +58,6 @@ class Mended:
     def gone(self) -> bool:
         """Whether a gap lasts so long that nothing is left to say."""
         return not self._heard or (self._gap is not None and self._gap.gone)
-
-
-def _samples(audio: bytes, format: AudioFormat) -> Samples:
-    if format in g711.LAWS:
-        return g711.decode(audio, format)
-    return np.frombuffer(audio[: len(audio) & ~1], dtype="<i2").astype(np.int16, copy=False)
-
-
-def _bytes(samples: Samples, format: AudioFormat) -> bytes:
-    return g711.encode(samples, format) if format in g711.LAWS else samples.astype("<i2").tobytes()
 
 
 class Concealer:

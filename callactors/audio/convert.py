@@ -7,14 +7,11 @@ two feeds.
 
 from __future__ import annotations
 
-import numpy as np
-
 from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
+from callactors.audio.linear import to_bytes, to_samples
 from callactors.audio.resample import Resampler
-
-_LINEAR = (AudioFormat.PCM16, AudioFormat.PCM16_16K, AudioFormat.PCM16_8K)
 
 
 class Converter:
@@ -29,24 +26,19 @@ class Converter:
         """Convert the next piece of the stream; what it makes is returned at once."""
         if self.source is self.target:
             return audio
-        if self.source not in _LINEAR and self.target not in _LINEAR:
+        if self.source in g711.LAWS and self.target in g711.LAWS:
             return g711.transcode(audio, self.source, self.target)
         samples = self._decode(audio)
         if self._resampler is not None:
             samples = self._resampler.feed(samples)
-        return _encode(samples, self.target)
+        return to_bytes(samples, self.target)
 
     def _decode(self, audio: bytes) -> Samples:
-        if self.source not in _LINEAR:
+        if self.source in g711.LAWS:
             return g711.decode(audio, self.source)
         audio = self._rest + audio
-        whole = len(audio) & ~1
-        self._rest = audio[whole:]
-        return np.frombuffer(audio[:whole], dtype="<i2").astype(np.int16, copy=False)
-
-
-def _encode(samples: Samples, target: AudioFormat) -> bytes:
-    return samples.astype("<i2", copy=False).tobytes() if target in _LINEAR else g711.encode(samples, target)
+        self._rest = audio[len(audio) & ~1 :]
+        return to_samples(audio, self.source)
 
 
 def convert(audio: bytes, source: AudioFormat, target: AudioFormat) -> bytes:

@@ -1,7 +1,9 @@
 """From packets as they come to audio as it was spoken: one gap-free timeline per stream. Rules of this file:
 
 - A position is wall-clock time: 1/8000 s since the stream was opened, anchored so that the quickest packets end when
-  they arrive; re-anchored when that is off by more than DRIFT (clocks differ, timestamps jump).
+  they arrive; re-anchored when that is off by more than DRIFT (clocks differ, timestamps jump). What is too much by
+  that goes packet by packet: a little (a fast clock) at once, more (a burst of late packets) where it is quiet, and
+  in mid-word only after SURPLUS_WATCHES.
 - Payloads are decoded in the order in which they are heard. Reordering is undone while three packets have not overtaken
   a missing one; then it is lost, and the codec says what is heard in its place. Silence (no packets, digits, comfort
   noise) is filled once HOLD has passed. What comes later is dropped.
@@ -14,6 +16,8 @@ from __future__ import annotations
 import attrs
 
 from callactors.audio.codec import POSITIONS, Codec
+from callactors.audio.levels import dbfs
+from callactors.audio.linear import to_samples
 from callactors.rtp.events import AudioArrived
 from callactors.rtp.packet import RtpPacket
 from callactors.rtp.playout import FRAME
@@ -26,6 +30,9 @@ DRIFT = 120  # positions, 15 ms
 LONGEST = 960  # positions in one packet
 REORDER = 3  # packets that may overtake one
 WATCH = 50  # packets over which the quickest is looked for
+SURPLUS_WATCHES = 10
+LITTLE = 480  # positions of surplus
+QUIET = -45.0  # dBFS
 LATE_IN_A_ROW = 5
 NEW_SOURCE = 3  # packets
 EXPECTING = 3.0  # seconds after a re-offer
@@ -65,6 +72,7 @@ class Receiver:
         self._offset = 0  # position minus timestamp
         self._adrift = False  # timestamps count by another clock now: the next packet is anchored anew
         self._quickest, self._watched = 1 << 30, 0
+        self._surplus, self._surplus_watches = 0, 0  # positions that the audio is ahead of its time, and for how long
         self._late_in_a_row = 0
         self._heard_at = opened
         self._next_ssrc, self._next_count = -1, 0
@@ -179,7 +187,9 @@ class Receiver:
         place = stamp + self._offset
         self._watch(self.position(now) - length - place)
         if place == self._tail and not self._waiting:
-            self._join(sequence, self.codec.decode(payload), length, now)
+            audio = self.codec.decode(payload)
+            if not self._surplus or not self._left_out(sequence, audio, length):
+                self._join(sequence, audio, length, now)
             return
         if place - AHEAD > self.position(now):
             self._anchor(stamp, length, now)
@@ -201,9 +211,22 @@ class Receiver:
         self._quickest = min(self._quickest, skew)
         self._watched += 1
         if self._watched >= WATCH:
-            if abs(self._quickest) > DRIFT:
+            if self._quickest > DRIFT:
                 self._offset += self._quickest
+            self._surplus = -self._quickest if self._quickest < -DRIFT else 0
+            self._surplus_watches = self._surplus_watches + 1 if self._surplus else 0
             self._quickest, self._watched = 1 << 30, 0
+
+    def _left_out(self, sequence: int, audio: bytes, length: int) -> bool:
+        """While there is more audio than time: whether this packet is not said, and the next one takes its place."""
+        in_time = self._surplus > LITTLE and self._surplus_watches < SURPLUS_WATCHES
+        if in_time and dbfs(to_samples(audio, self.codec.format)) > QUIET:
+            return False
+        self._offset -= length
+        self._quickest += length  # what it was measured against has moved
+        self._surplus = max(0, self._surplus - length)
+        self._joined = max(self._joined, sequence)
+        return True
 
     def _join(self, sequence: int, audio: bytes, length: int, now: float) -> None:
         if not self._first_at:

@@ -142,6 +142,28 @@ def test_a_packet_that_comes_too_late_is_dropped_and_counted() -> None:
     assert gap_free(wire.batches)
 
 
+@pytest.mark.parametrize("held", [5, 15, 40])
+def test_after_a_burst_of_late_packets_what_is_said_is_heard_and_in_its_place_again(held: int) -> None:
+    wire, gate = Wire(), 20 + held
+    quiet = {index for index in range(110, 170) if index % 3}
+    sent = [
+        (
+            0.02 * (index + 1),
+            wire.packet(index) if index not in quiet else RtpPacket(0, index, index * 160, 5, b"\xff" * 160),
+        )
+        for index in range(195)
+    ]
+    for index in range(20, gate):  # kept back somewhere, and let go all at once
+        sent[index] = (sent[gate][0], sent[index][1])
+    wire.run(sent, 4.0)
+    assert gap_free(wire.batches)
+    assert all(bytes([index + 1]) * 160 in wire.audio for index in range(gate - max(0, held - 9), 99))
+    word = wire.batches[0].position + wire.audio.rindex(wire.packet(180).payload)
+    assert word / 8000 == pytest.approx(180 * 0.02, abs=0.08)
+    assert wire.receiver.totals().late <= 6
+    assert wire.receiver.totals().lost == 0
+
+
 def test_silence_that_was_not_sent_is_filled() -> None:
     wire = Wire()
     deliveries = steady(wire, 10) + [(time + 1.0, self) for time, self in _after_pause(wire, 10, 8000)]
