@@ -38,6 +38,11 @@ class Page:
         self._memory = mmap.mmap(-1, (workers + 3) * self._columns * _NUMBER.size)
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  # its lock lives as long as the process
 
+    def close(self) -> None:
+        """Give the memory back, for this process."""
+        self._memory.close()
+        self._file.close()
+
     def read(self, row: int, column: int) -> float:
         return float(_NUMBER.unpack_from(self._memory, (row * self._columns + column) * _NUMBER.size)[0])
 
@@ -157,10 +162,16 @@ class Seats(Alone):
 class SharedLimits(Limits):
     """A trunk's limits over all workers: channels by the page, calls a second by one bucket that stands there."""
 
-    def __init__(self, caps: Mapping[str, Cap], used: Callable[[str], int], seats: Seats) -> None:
-        """`used` counts our own calls alone."""
+    def __init__(
+        self,
+        caps: Mapping[str, Cap],
+        used: Callable[[str], int],
+        seats: Seats,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`used` counts our own calls alone; `clock` is one that all processes of the house share, in seconds."""
         super().__init__(caps, lambda trunk: used(trunk) + seats.channels(trunk))
-        self._seats = seats
+        self._seats, self._clock = seats, clock
 
     def wait(self, trunk: str, now: float, *, counted: int = 0) -> float:
         with self._seats.deciding(), self._bucket_of(trunk, now):
@@ -182,7 +193,7 @@ class SharedLimits(Limits):
         if column is None or cps is None:
             yield
             return
-        bucket, clock = self._bucket(trunk, cps, now), time.monotonic() - now
+        bucket, clock = self._bucket(trunk, cps, now), self._clock() - now
         if page.read(page.looked, column):
             bucket.restore(page.read(page.tokens, column), page.read(page.looked, column) - clock)
         yield

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -44,7 +45,14 @@ class House:
             raise Unusable(f"listen.rtp has {len(config.listen.rtp)} ports, too few for {count} workers; widen it")
         wires = open_wires(config)
         limited = [name for name, cap in caps(config).items() if cap.channels is not None or cap.cps is not None]
-        return cls(config, agents, count, wires, _own(wires, count), Page(count, limited))
+        return cls(config, agents, count, wires, _own(config, wires, count), Page(count, limited))
+
+    def close(self) -> None:
+        """Give everything back, for this process; inside a loop."""
+        self.wires.close()
+        for one in itertools.chain.from_iterable(self.own):
+            one.close()
+        self.page.close()
 
     def config_of(self, worker: int) -> Config:
         """The configuration of one worker: its name, its part of the RTP ports."""
@@ -64,29 +72,30 @@ def part(ports: range, worker: int, count: int) -> range:
     return range(first + 2 * pairs * worker, first + 2 * pairs * (worker + 1))
 
 
-def _own(wires: Wires, count: int) -> list[list[UdpSocket]]:
+def _own(config: Config, wires: Wires, count: int) -> list[list[UdpSocket]]:
+    anywhere = [listener.udp.port == 0 for listener in config.listen.sip if listener.udp is not None]
     taken = {one.address.port for one in wires.public}
     found: list[list[UdpSocket]] = []
-    for _ in range(count):
-        beside: list[UdpSocket] = []
-        for index, public in enumerate(wires.public):
-            port = next(port for port in range(public.address.port + 1, 65_536) if port not in taken)
-            taken.add(port)
-            beside.append(_bind(public.address, port, index + 1 if len(wires.public) > 1 else 0))
-        found.append(beside)
+    try:
+        for _ in range(count):
+            found.append([])
+            for index, public in enumerate(wires.public):
+                ports = (port for port in range(public.address.port + 1, 65_536) if port not in taken)
+                port = 0 if anywhere[index] else next(ports)
+                found[-1].append(_bind(public.address.host, port, index + 1 if len(wires.public) > 1 else 0))
+                taken.add(port)
+    except Unusable:
+        wires.close()
+        for one in itertools.chain.from_iterable(found):
+            one.close()
+        raise
     return found
 
 
-def _bind(public: Address, port: int, flow: int) -> UdpSocket:
-    """The port, or any free one where even the public one was left to the system."""
-    for chosen in (port, 0) if _is_ephemeral(public.port) else (port,):
-        try:
-            return UdpSocket(public.host, chosen, flow=flow)
-        except OSError as error:
-            problem = error.strerror
-    remedy = "workers take the UDP ports above the public one; stop what uses it, or choose another public port"
-    raise Unusable(f"a worker's SIP cannot listen on {Address(public.host, port)}: {problem}; {remedy}")
-
-
-def _is_ephemeral(port: int) -> bool:
-    return port >= 32_768
+def _bind(host: str, port: int, flow: int) -> UdpSocket:
+    try:
+        return UdpSocket(host, port, flow=flow)
+    except OSError as error:
+        remedy = "workers take the UDP ports above the public one; stop what uses it, or choose another public port"
+        where = Address(host, port)
+        raise Unusable(f"a worker's SIP cannot listen on {where}: {error.strerror}; {remedy}") from error

@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import NamedTuple, NoReturn
 
 import attrs
@@ -53,7 +53,7 @@ class Zygote:
             theirs.close()
         return ours
 
-    async def fates(self) -> AsyncIterator[Fate]:
+    async def fates(self) -> AsyncGenerator[Fate, None]:
         """What becomes of the processes, until the zygote is gone."""
         self._control.setblocking(False)
         held = b""
