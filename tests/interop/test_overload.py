@@ -1,4 +1,4 @@
-"""Half as many calls again as `limits.calls`, with media: exactly the excess is refused, and who was admitted is heard.
+"""More calls than there is room for, with media: exactly the excess is refused, and who was admitted is heard.
 
 The load is the bench's generator, a process that knows nothing of ours, against a real `run` and a Realtime model peer.
 A machine whose neighbours keep the generator itself from sending in time is measured again.
@@ -6,6 +6,9 @@ A machine whose neighbours keep the generator itself from sending in time is mea
 
 from __future__ import annotations
 
+import os
+import resource
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -18,6 +21,7 @@ from callactors.stores.ledger_reader import open_reader
 
 LIMIT, OFFERED = 20, 30
 TURNS = 3  # measurements at most
+PER_CALL, RESERVE = 4, 32  # descriptors, as the README says
 
 
 async def test_half_as_many_again_as_the_limit_are_refused_exactly_and_the_admitted_do_not_notice(
@@ -34,13 +38,36 @@ async def test_half_as_many_again_as_the_limit_are_refused_exactly_and_the_admit
                 if served(measured[-1]):
                     break
     assert any(served(one) for one in measured), [msgspec.structs.replace(one, heard=()) for one in measured]
-    with open_reader(tmp_path / "ledger.db") as reader:
-        causes = [record["cause"] for record in reader.calls()]
-    assert causes.count("overload") == len(measured) * (OFFERED - LIMIT)
-    assert len(causes) == len(measured) * OFFERED
+    assert reasons(tmp_path) == {f"limits.calls is {LIMIT}": len(measured) * (OFFERED - LIMIT)}
+
+
+async def test_a_process_that_runs_out_of_descriptors_refuses_before_anything_breaks(tmp_path: Path) -> None:
+    """Room for ten calls at four descriptors each; they need three, which it sees as soon as it looks again."""
+    with trio.fail_after(60):
+        async with (
+            model(tmp_path, Script(), tls=False) as peer,
+            answering(tmp_path, Setup("house"), peer) as (port, pid),
+        ):
+            most = len(os.listdir(f"/proc/{pid}/fd")) + RESERVE + 10 * PER_CALL
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+            order = Order(port=port, calls=20, seconds=1.0, warm=0.5, pids=(pid,))
+            await load(msgspec.structs.replace(order, calls=1))  # the pulse looks every second
+            found = await load(order)
+    assert 10 <= found.up <= 14
+    assert found.refused == {"503": 20 - found.up}
+    assert found.gone == 0
+    assert {reason.partition(" ")[0] for reason in reasons(tmp_path)} == {"descriptors:"}
+    assert "error" not in (tmp_path / "house.log").read_text()
 
 
 def served(one: Loaded) -> bool:
     """Whether under 1 % of the packets were late, under 1 % missing, and nobody was hung up on."""
     late, missing = one.late / one.expected, (one.expected - one.received) / one.expected
     return late < 0.01 and missing < 0.01 and not one.gone and one.sender_ms.p99 < 4 * SENDER_LATE
+
+
+def reasons(folder: Path) -> Counter[str]:
+    """Why calls were refused, and how often."""
+    with open_reader(folder / "ledger.db") as reader:
+        refused = [record["call"] for record in reader.calls() if record["cause"] == "overload"]
+        return Counter(reader.call(call)["attempts"][0]["reason"] for call in refused)
