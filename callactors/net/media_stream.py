@@ -79,6 +79,7 @@ class MediaStream:
         on_close: Callable[[MediaStream], None],
     ) -> None:
         self.pair, self.address = pair, pair.address
+        self._recv, self._transmit = pair.rtp.recv, pair.rtp.send
         self.counts = StreamCounts()
         self.opened = now
         self._deliver, self._on_close, self._random = deliver, on_close, random
@@ -112,10 +113,11 @@ class MediaStream:
             return
         now = trio.current_time()
         remote = (agreement.remote.host, agreement.remote.port)
-        codec = self._codec_for(agreement)
+        codec, others = self._codec_for(agreement), dict(agreement.others)
+        heard = agreement.payload_type, agreement.telephone_event
         if self._agreement is None or self._latch is None or self._receiver is None:
             self._latch = Latch(remote, allowed, now)
-            self._receiver = Receiver(codec, agreement.payload_type, agreement.telephone_event, self.opened)
+            self._receiver = Receiver(codec, *heard, self.opened, others)
             self._sweep_at = now + SWEEP
             self._reports.begin(now)
             self._playout.recode(bytes, codec.format)
@@ -123,7 +125,7 @@ class MediaStream:
             self._latch.renew(remote, allowed, now)
             self._disconnect()
             self._change_codec(self._receiver, codec, now)
-            self._receiver.agree(codec, agreement.payload_type, agreement.telephone_event, now)
+            self._receiver.agree(codec, *heard, now, others)
         unopened = self._secure(agreement, now)
         self._agreement, self._codec = agreement, codec
         self._kept.clear()
@@ -217,7 +219,7 @@ class MediaStream:
         """One datagram, if there is one: the socket is ready."""
         try:
             if self._connected:
-                self._known(self.pair.rtp.recv(BUFFER), now)
+                self._known(self._recv(BUFFER), now)
                 return
             data, source = self.pair.rtp.recvfrom(BUFFER)
         except BlockingIOError:
@@ -229,14 +231,24 @@ class MediaStream:
 
     def _known(self, data: bytes, now: float) -> None:
         """A datagram on a connected socket: it is the latched source's."""
+        receiver = self._receiver
         try:
-            packet = rtp.parse(data if self._srtp is None else self._srtp.unprotect(data))
+            plain = data if self._srtp is None else self._srtp.unprotect(data)
+            if receiver is None or not self._receives or self._relay_to is not None:
+                packet: rtp.RtpPacket | None = rtp.parse(plain)
+            else:
+                packet = None if receiver.receive_next(plain, now) else rtp.parse(plain)
         except MalformedPacket:
             self.counts.malformed += 1
             return
         if self._latch is not None:
             self._latch.heard_at = now
-        self._hear(packet, now)
+        if packet is not None:
+            self._hear(packet, now)
+            return
+        self._silence.heard_at = now
+        if receiver is not None and receiver.ready:
+            self._tell_batch(receiver, now)
 
     def _received(self, data: bytes, source: Source, now: float) -> None:
         latch, agreement = self._latch, self._agreement
@@ -353,18 +365,22 @@ class MediaStream:
 
     def _speak(self, now: float, scheduled: float, at: int) -> None:
         relayed = self._relayed.take() if self._relayed is not None else None
-        if self._keying:
+        if self._keying.slots:
             self._send(self._digit_slot(self._keying.take(), at))
             self._tell_sent(now)
             return
         audio = self._playout.take()
         audio = relayed if audio is None else audio
+        frame = self.fill.take() if audio is None else audio
+        if self._sender.whole:
+            if data := self._sender.one(frame, at):
+                self._put(data)
+        else:
+            self._send(self._sender.audio(frame, at))
         if audio is None:
-            self._send(self._sender.audio(self.fill.take(), at))
             if self._sent:
                 self._tell_sent(now)
             return
-        self._send(self._sender.audio(audio, at))
         if not self._sent:
             self._sent_position = max(0, round((scheduled - self.opened) * POSITIONS))
         self._sent.append(audio)
@@ -378,17 +394,20 @@ class MediaStream:
 
     def _send(self, datagrams: list[bytes]) -> None:
         for data in datagrams:
-            if self._srtp is not None:
-                data = self._srtp.protect(data)
-            try:
-                if self._connected:
-                    self.pair.rtp.send(data)
-                elif self._latch is not None:
-                    self.pair.rtp.sendto(data, self._latch.target)
-            except BlockingIOError:
-                self.counts.unsent += 1
-            except OSError:
-                self.counts.refused += 1
+            self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        if self._srtp is not None:
+            data = self._srtp.protect(data)
+        try:
+            if self._connected:
+                self._transmit(data)
+            elif self._latch is not None:
+                self.pair.rtp.sendto(data, self._latch.target)
+        except BlockingIOError:
+            self.counts.unsent += 1
+        except OSError:
+            self.counts.refused += 1
 
     def _tell_sent(self, now: float) -> None:
         if self._sent and self._codec is not None:
@@ -488,7 +507,7 @@ class MediaStream:
 def _agreed(packet: rtp.RtpPacket, agreement: Agreement) -> bool:
     """Of a payload type agreed on, or comfort noise (RFC 3389): only such a packet may be believed."""
     kind = packet.payload_type
-    return kind in (agreement.payload_type, agreement.telephone_event, 13)
+    return kind in (agreement.payload_type, agreement.telephone_event, 13) or kind in dict(agreement.others)
 
 
 def _reachable(remote: Source) -> bool:

@@ -13,13 +13,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import attrs
 
 from callactors.audio.codec import POSITIONS, Codec
+from callactors.audio.codecs import make_codec
+from callactors.audio.convert import convert
 from callactors.audio.levels import dbfs
 from callactors.audio.linear import to_samples
 from callactors.rtp.events import AudioArrived
-from callactors.rtp.packet import RtpPacket
+from callactors.rtp.packet import HEADER, VERSION, RtpPacket
 from callactors.rtp.playout import FRAME
 from callactors.rtp.source import Source
 from callactors.rtp.telephone_event import EventReceiver
@@ -38,6 +43,7 @@ NEW_SOURCE = 3  # packets
 EXPECTING = 3.0  # seconds after a re-offer
 ACTIVE = 0.1  # seconds since its last packet for which a source counts as talking
 AHEAD = 1_600  # positions a packet may lie in the future before its timestamps are taken for a jump
+_unpack = HEADER.unpack_from
 
 
 @attrs.define
@@ -55,13 +61,20 @@ class Counts:
 class Receiver:
     """The incoming half of one stream, fed with parsed packets of a believed source. All times are the plane's."""
 
-    def __init__(self, codec: Codec, payload_type: int, event_type: int | None, opened: float) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        payload_type: int,
+        event_type: int | None,
+        opened: float,
+        others: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
         self.opened = opened
         self.counts = Counts()
         self.events = EventReceiver()
         self.source: Source | None = None
         self.codec = codec
-        self.agree(codec, payload_type, event_type, opened)
+        self.agree(codec, payload_type, event_type, opened, others)
         self._tail = -1  # the position behind what was joined last; -1 before the first packet
         self._out: list[bytes] = []
         self._size = 0
@@ -78,18 +91,31 @@ class Receiver:
         self._next_ssrc, self._next_count = -1, 0
         self._next_sequence = -1
 
-    def agree(self, codec: Codec, payload_type: int, event_type: int | None, now: float) -> None:
+    def agree(
+        self,
+        codec: Codec,
+        payload_type: int,
+        event_type: int | None,
+        now: float,
+        others: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
         """A (re-)offer settled the formats; for a while after it a new SSRC is believed at once.
 
-        A batch has one format: whoever brings another codec takes what is pending first.
+        `others` are the payload types of further codecs that may come at any time, by name. A batch has one format:
+        whoever brings another codec takes what is pending first.
         """
+        self._spoken: dict[int, Codec] = {}  # what has been spoken in this agreement, with its memory
+        self._speak(codec, payload_type, others)
+        self.event_type = event_type
+        self.expect(now)
+
+    def _speak(self, codec: Codec, payload_type: int, others: Mapping[int, str]) -> None:
         self._ticks = codec.clock_rate // POSITIONS  # a position
         if self.source is not None and self.codec is not codec:
             self._drop_waiting()
             self._adrift = self.source.rate != codec.clock_rate
             self.source.tick(codec.clock_rate)
-        self.codec, self.payload_type, self.event_type = codec, payload_type, event_type
-        self.expect(now)
+        self.codec, self.payload_type, self.others = codec, payload_type, others
 
     def expect(self, now: float) -> None:
         """For a while another SSRC may take over at once."""
@@ -117,8 +143,36 @@ class Receiver:
         self._audio(sequence, timestamp // self._ticks, packet.payload, length, now)
         return []
 
+    def receive_next(self, data: bytes, now: float) -> bool:
+        """The usual, in one go: a plain packet of our source that follows the last one. False: nothing was done.
+
+        Fifty a second and call, so nothing is called here that need not be.
+        """
+        source = self.source
+        if source is None or len(data) < 12 or self._waiting or self._adrift:
+            return False
+        first, second, sequence, stamp, ssrc = _unpack(data)
+        if ssrc != source.ssrc or sequence != (source.highest + 1) & 0xFFFF:
+            return False
+        if first != VERSION or second & 0x7F != self.payload_type:
+            return False
+        payload = data[12:]
+        length = self.codec.duration(payload)
+        timestamp = source.timestamp + (stamp - source.timestamp & 0xFFFFFFFF)
+        if timestamp // self._ticks + self._offset != self._tail or not 0 < length <= LONGEST:
+            return False
+        self._heard_at = now
+        source.highest += 1
+        source.timestamp = timestamp
+        source.arrived(timestamp, now)
+        self._watch(round((now - self.opened) * POSITIONS) - length - self._tail)
+        self._join(source.highest, self.codec.decode(payload), length, now)
+        return True
+
     def _other(self, packet: RtpPacket, source: Source, sequence: int, now: float) -> list[str]:
-        """Digits, comfort noise (payload type 13), or something nobody agreed on."""
+        """Another codec agreed on, digits, comfort noise (payload type 13), or something nobody agreed on."""
+        if packet.payload_type in self.others:
+            return self._take_up(packet, now)
         source.received += 1
         if sequence == self._joined + 1:
             self._joined = sequence
@@ -126,6 +180,15 @@ class Receiver:
             return self.events.receive(packet.payload, packet.timestamp, packet.marker, now)
         self.counts.unknown += packet.payload_type != 13
         return []
+
+    def _take_up(self, packet: RtpPacket, now: float) -> list[str]:
+        """They speak another codec from here on, without a word of signalling; a batch still has one format."""
+        old, self._spoken[self.payload_type] = self.codec, self.codec
+        codec = self._spoken.get(packet.payload_type) or make_codec(self.others[packet.payload_type])
+        others = {number: name for number, name in self.others.items() if number != packet.payload_type}
+        self._out = [convert(b"".join(self._out), old.format, codec.format)]
+        self._speak(codec, packet.payload_type, {**others, self.payload_type: old.name})
+        return self.receive(packet, now)
 
     def _new_source(self, packet: RtpPacket, now: float) -> Source | None:
         """Another SSRC (RFC 3550 section 8.2, and what a spoofer would send)."""
@@ -208,7 +271,8 @@ class Receiver:
 
     def _watch(self, skew: int) -> None:
         """Follow the quickest packet of the last second; positions stay within DRIFT of it."""
-        self._quickest = min(self._quickest, skew)
+        if skew < self._quickest:
+            self._quickest = skew
         self._watched += 1
         if self._watched >= WATCH:
             if self._quickest > DRIFT:
@@ -234,7 +298,8 @@ class Receiver:
         self._out.append(audio)
         self._size += length
         self._tail += length
-        self._joined = max(self._joined, sequence)
+        if sequence > self._joined:
+            self._joined = sequence
         self._late_in_a_row = 0
 
     def _settle_gaps(self, now: float) -> None:
@@ -282,8 +347,7 @@ class Receiver:
         """Once per frame slot: fill what is overdue, end digits whose end was lost."""
         if self._tail < 0:
             return []
-        behind = self.position(now) - self._tail
-        if behind > HOLD + FRAME:
+        if (now - self.opened) * POSITIONS - self._tail > HOLD + FRAME:
             if self._waiting:
                 self._settle_gaps(now)
             self._fill((self.position(now) - HOLD - self._tail) // FRAME * FRAME, lost=False)

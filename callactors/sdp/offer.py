@@ -61,6 +61,7 @@ class Agreement:
     parameters: str = ""  # what the far end's a=fmtp says of the codec
     event_clock: int = 8_000  # what the durations of telephone events count in, a second
     security: Security | None = None  # SRTP: the keys of both directions; None is plain RTP
+    others: tuple[tuple[int, Codec], ...] = ()  # what else they may send at any time (RFC 3264 section 7), our numbers
 
     @property
     def sends(self) -> bool:
@@ -179,6 +180,7 @@ def accept_answer(offer: Description, answer: Description, *, clear_too: bool = 
         parameters=agreed.fmtp[codec],
         event_clock=event.clock,
         security=settled(mine, theirs),
+        others=tuple((ours.codecs[name], name) for name in agreed.codecs if name in ours.codecs and name != codec),
     )
 
 

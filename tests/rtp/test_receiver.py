@@ -239,6 +239,29 @@ def test_payload_types_nobody_agreed_on_are_counted_and_not_heard() -> None:
     assert wire.packet(5).payload not in wire.audio
 
 
+def test_another_codec_that_was_agreed_on_is_heard_from_its_first_packet_and_back_again() -> None:
+    wire = Wire()
+    wire.receiver.agree(make_codec("pcmu"), 0, 101, OPENED, {8: "pcma"})
+    kinds = [0] * 20 + [8] * 20 + [0] * 20
+    wire.run([(0.02 * (index + 1), wire.packet(index, kind=kind)) for index, kind in enumerate(kinds)], 1.2)
+    assert gap_free(wire.batches)
+    assert [format.value for format, _ in itertools.groupby(batch.format for batch in wire.batches)] == [
+        "pcmu", "pcma", "pcmu",
+    ]  # fmt: skip
+    assert wire.packet(25).payload in wire.audio
+    assert (wire.receiver.totals().lost, wire.receiver.counts.unknown) == (0, 0)
+
+
+def test_a_payload_of_no_length_in_another_codec_is_counted_and_does_no_harm() -> None:
+    wire = Wire()
+    wire.receiver.agree(make_codec("pcmu"), 0, 101, OPENED, {8: "pcma"})
+    deliveries = steady(wire, 30)
+    deliveries[10] = (deliveries[10][0], RtpPacket(8, 10, 1_600, 5, bytes(1_400)))
+    wire.run(deliveries, 0.7)
+    assert wire.receiver.counts.unknown == 1
+    assert wire.packet(20).payload in wire.audio
+
+
 def test_even_pacing_has_no_jitter_and_uneven_pacing_has() -> None:
     even, uneven = Wire(), Wire()
     even.run(steady(even, 100), 2.0)
