@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import selectors
 from collections.abc import Callable
 from random import Random
 
@@ -18,6 +17,7 @@ import trio
 
 from callactors.net.media_socket import Ports
 from callactors.net.media_stream import MediaStream
+from callactors.net.ready_sockets import ReadySockets
 from callactors.rtp.events import MediaEvent
 from callactors.sip.address import Address
 
@@ -61,7 +61,8 @@ class MediaPlane:
         self.first_rtp, self.rtp_silence = first_rtp, rtp_silence
         self._random = random
         self._ports = [Ports(name, ports, random) for name in (host, other) if name is not None]
-        self._selector = selectors.DefaultSelector()
+        self._ready = ReadySockets()
+        self._readers: dict[int, Callable[[float], None]] = {}
         self._groups: list[list[MediaStream]] = [[] for _ in range(GROUPS)]
         self._open = self._ticks = self._late_ticks = self._skipped = 0
         self._lag = self._worst_lag = 0.0
@@ -83,7 +84,7 @@ class MediaPlane:
         finally:
             for stream in [stream for group in self._groups for stream in group]:
                 stream.close()
-            self._selector.close()
+            self._ready.close()
 
     def open(self, deliver: Callable[[MediaEvent], None], *, ipv6: bool | None = None) -> MediaStream:
         """A stream with a port pair of its own; its facts go to `deliver`, called synchronously from the clock.
@@ -102,8 +103,10 @@ class MediaPlane:
             on_close=self._closed,
         )
         group.append(stream)
-        self._selector.register(pair.rtp, selectors.EVENT_READ, stream.read_rtp)
-        self._selector.register(pair.rtcp, selectors.EVENT_READ, stream.read_rtcp)
+        self._ready.watch(pair.rtp.fileno())
+        self._ready.watch(pair.rtcp.fileno())
+        self._readers[pair.rtp.fileno()] = stream.read_rtp
+        self._readers[pair.rtcp.fileno()] = stream.read_rtcp
         self._open += 1
         self._wake.set()
         return stream
@@ -126,8 +129,10 @@ class MediaPlane:
 
     def _tick(self, now: float) -> None:
         self._skip_if_late(now)
-        for key, _ in self._selector.select(0):
-            key.data(now)
+        readers = self._readers
+        for handle in self._ready():
+            if handle in readers:  # one that was read before may have closed it
+                readers[handle](now)
         index = self._index
         scheduled, frame = self._epoch + index * TICK, index // GROUPS
         for stream in tuple(self._groups[index % GROUPS]):
@@ -151,7 +156,8 @@ class MediaPlane:
         for group in self._groups:
             if stream in group:
                 group.remove(stream)
-        self._selector.unregister(stream.pair.rtp)
-        self._selector.unregister(stream.pair.rtcp)
+        for socket in (stream.pair.rtp, stream.pair.rtcp):
+            self._ready.forget(socket.fileno())
+            del self._readers[socket.fileno()]
         next(ports for ports in self._ports if ports.host == stream.pair.address.host).give_back(stream.pair)
         self._open -= 1

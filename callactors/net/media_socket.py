@@ -64,6 +64,11 @@ class Ports:
         self._free.append(pair.address.port)
 
 
+def reachable(peer: tuple[str, int]) -> bool:
+    """Whether anything can be sent there: neither port 0 nor an address that means any."""
+    return peer[1] > 0 and peer[0] not in ("0.0.0.0", "::")
+
+
 def connect(udp: socket.socket, peer: tuple[str, int]) -> bool:
     """Let the kernel drop what others send; whether it does."""
     if not CAN_DISCONNECT:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-import attrs
 import trio
 
 from callactors.audio.codec import POSITIONS, Codec
@@ -20,9 +19,10 @@ from callactors.audio.codecs import make_codec
 from callactors.audio.convert import Converter
 from callactors.errors import MalformedPacket
 from callactors.net import media_socket
+from callactors.net.media_counts import StreamCounts
 from callactors.net.media_fill import Fill
 from callactors.net.media_reports import Reports
-from callactors.net.media_socket import Pair
+from callactors.net.media_socket import Pair, reachable
 from callactors.rtp import packet as rtp
 from callactors.rtp.events import (
     AudioSent,
@@ -49,17 +49,6 @@ KEPT = 16  # packets of a source not believed yet
 DRAIN = 1_024  # datagrams that may have queued up before connect(); with more, connecting is tried again later
 BUFFER = 2_048
 _ONE_WAY = (HOLD + FRAME) / 8  # ms we may hold audio back, for the E-model
-
-
-@attrs.define
-class StreamCounts:
-    """What a stream has seen besides its audio."""
-
-    refused: int = 0  # ICMP port unreachable: a fact
-    unsent: int = 0  # the kernel had no room
-    strangers: int = 0
-    malformed: int = 0
-    early: int = 0  # before start()
 
 
 class MediaStream:
@@ -129,7 +118,7 @@ class MediaStream:
         unopened = self._secure(agreement, now)
         self._agreement, self._codec = agreement, codec
         self._kept.clear()
-        self._sends = agreement.direction in ("sendrecv", "sendonly") and _reachable(remote)
+        self._sends = agreement.direction in ("sendrecv", "sendonly") and reachable(remote)
         self._receives = agreement.direction in ("sendrecv", "recvonly")
         self._silence.restart(now)
         self._reports.rate = codec.clock_rate
@@ -471,7 +460,7 @@ class MediaStream:
 
     def _send_report(self, now: float, *, leaving: bool = False) -> None:
         agreement, latch = self._agreement, self._latch
-        if agreement is None or latch is None or self._receiver is None or not _reachable(latch.target):
+        if agreement is None or latch is None or self._receiver is None or not reachable(latch.target):
             return
         sender = self._sender
         timestamp = sender.timestamp(round((now - self.opened) * POSITIONS))
@@ -508,7 +497,3 @@ def _agreed(packet: rtp.RtpPacket, agreement: Agreement) -> bool:
     """Of a payload type agreed on, or comfort noise (RFC 3389): only such a packet may be believed."""
     kind = packet.payload_type
     return kind in (agreement.payload_type, agreement.telephone_event, 13) or kind in dict(agreement.others)
-
-
-def _reachable(remote: Source) -> bool:
-    return remote[1] > 0 and remote[0] not in ("0.0.0.0", "::")

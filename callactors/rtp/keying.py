@@ -18,14 +18,14 @@ MOST = 1_500  # slots that may wait: half a minute
 
 
 class Keying:
-    """The digits of one stream. False when none waits."""
+    """The digits of one stream; `slots` are those that wait."""
 
     def __init__(self) -> None:
         self.dropped = 0  # digits
-        self._slots: deque[EventPacket | bytes | None] = deque()
+        self.slots: deque[EventPacket | bytes | None] = deque()
 
     def __bool__(self) -> bool:
-        return bool(self._slots)
+        return bool(self.slots)
 
     def press(self, digits: str, tones: AudioFormat | None) -> None:
         """Queue digits, as tones in a format or (None) as events. Raises ValueError for what is no key."""
@@ -33,16 +33,16 @@ class Keying:
         if any(digit not in telephone_event.KEYS for digit in digits):
             raise ValueError(f"{digits!r} has what is no key; use 0-9 * # A-D")
         for digit in digits:
-            if len(self._slots) >= MOST:
+            if len(self.slots) >= MOST:
                 self.dropped += 1
             elif tones is None:
-                self._slots.extend(telephone_event.event_packets(digit))
+                self.slots.extend(telephone_event.event_packets(digit))
             else:
-                self._slots.extend(_tone_frames(digit, tones))
+                self.slots.extend(_tone_frames(digit, tones))
 
     def take(self) -> EventPacket | bytes | None:
         """What the next slot says."""
-        return self._slots.popleft()
+        return self.slots.popleft()
 
 
 def _tone_frames(digit: str, format: AudioFormat) -> list[bytes]:

@@ -99,6 +99,20 @@ class Playout:
         if self._edge:
             frame, self._edge = self._edge, b""
             return frame
+        if not self._queue:
+            return None
+        mark = self._queue[0]
+        if mark.queued > self._frame and mark.sent:  # the usual: in the middle of an utterance
+            size, self._waited = self._frame, 0
+            mark.queued -= size
+            mark.sent += size
+            frame = bytes(self._audio[:size])
+            del self._audio[:size]
+            return frame
+        return self._take_end()
+
+    def _take_end(self) -> bytes | None:
+        """A frame with which an utterance begins or ends, or that is not whole."""
         mark = self._sounding()
         if mark is None or not self._ready(mark):
             return None

@@ -28,6 +28,7 @@ class Sender:
         self.sent = self.octets = 0  # packets and bytes of payload, for reports
         self._sequence, self._base = random.getrandbits(15), random.getrandbits(32)
         self._marker = MARKER
+        self.whole = False  # whether a packet holds what a slot says, no more and no less
         self._held = b""
         self._codec: Codec | None = None
         self._payload_type, self._event_type = 0, -1
@@ -49,6 +50,7 @@ class Sender:
         self._event_type = -1 if event_type is None else event_type
         self._ticks, self._event_ticks = ticks, event_clock // POSITIONS
         self._size, self._frame_size = ptime * 8 * codec.width, FRAME * codec.width
+        self.whole = self._size == self._frame_size
 
     def renumber(self) -> None:
         """Somebody else has our SSRC (RFC 3550 section 8.2)."""
@@ -62,15 +64,23 @@ class Sender:
         """The RTP timestamp of a position."""
         return (self._base + at * self._ticks) & 0xFFFFFFFF
 
+    def one(self, frame: bytes, at: int) -> bytes:
+        """The datagram of a slot, where a packet is `whole`; empty when nothing need be sent."""
+        assert self._codec is not None  # agree() came first
+        payload = self._codec.encode(frame)
+        if not payload:
+            self._marker = MARKER
+            return payload
+        return self._packet(self._payload_type, at, payload)
+
     def audio(self, frame: bytes, at: int) -> list[bytes]:
         """The datagrams of a slot: none while a longer packet fills, or nothing need be sent."""
         codec = self._codec
         assert codec is not None  # agree() came first
-        size = self._size
-        if size == self._frame_size:
-            payload = codec.encode(frame)
-            return [self._packet(self._payload_type, at, payload)] if payload else self._quiet()
-        return self._repacked(codec, frame, at)
+        if not self.whole:
+            return self._repacked(codec, frame, at)
+        data = self.one(frame, at)
+        return [data] if data else []
 
     def _repacked(self, codec: Codec, frame: bytes, at: int) -> list[bytes]:
         audio, begin = self._held + frame, at - len(self._held) // codec.width
