@@ -24,9 +24,11 @@ from callactors.testing.manners import Manners
 from callactors.testing.phone_call import PhoneCall
 from callactors.testing.scripted_model import Peer, ScriptedModel
 from callactors.testing.user_agent import NotAnswered, UserAgent, user_agent
+from tests.interop.proxy import kamailio
 from tests.interop.support import CARRIER, Exchange, Program, free_port, sipp, until
 
 HOST = "127.0.0.1"
+PROXY = "127.0.0.41"
 NARROW = "127.0.0.20"  # a trunk of three channels
 CALLS = 40
 LIMIT = 6
@@ -37,7 +39,7 @@ version: 1
 node: a1
 listen: {{rtp: 36000-36999, sip: [{{udp: "{sip}"}}, {{tcp: "{sip}"}}]}}
 trunks:
-  carrier: {{from: [127.0.0.1/32, 127.0.0.10/31]}}
+  carrier: {{from: [127.0.0.1/32, 127.0.0.10/31, 127.0.0.41/32]}}
   narrow: {{from: [127.0.0.20/32], channels: 3}}
 numbers:
   - {{match: "*", trunk: carrier, scenario: salon}}
@@ -279,6 +281,24 @@ async def test_callers_who_send_everything_to_the_public_port_are_understood(
         records = await pair.closed("bythebook", 6)
         assert {one["node"] for one in records} == {"a1.0", "a1.1"}
         assert {one["cause"] for one in records} == {"caller_hung_up"}
+
+
+async def test_a_dispatcher_in_front_may_go_to_the_workers_own_ports(
+    pair: Program, model_port: int, tmp_path: Path
+) -> None:
+    proxy, targets = Address(PROXY, free_port(PROXY)), tmp_path / "targets"
+    await trio.Path(targets).write_text("".join(f"1 sip:{HOST}:{port}\n" for port in ports(pair)))
+    async with listening_model(model_port), kamailio(tmp_path, "dispatcher", proxy, targets=targets):
+        done = await sipp(
+            tmp_path, proxy, "-key", "caller", "dispatched", "-d", "300", "-r", "10",
+            scenario="talks_through_proxies", host=CARRIER, calls=6,
+        )  # fmt: skip
+        assert done.code == 0, done.errors
+        records = await pair.closed("dispatched", 6)
+        assert Counter((one["node"], one["cause"]) for one in records) == {
+            ("a1.0", "caller_hung_up"): 3,
+            ("a1.1", "caller_hung_up"): 3,
+        }
 
 
 async def test_a_call_over_tcp_is_held_by_a_worker_and_carried_by_the_parent(pair: Program, model_port: int) -> None:

@@ -215,7 +215,7 @@ class Parent(Staff):
         desk, hand.desk, hand.ready, hand.lane = hand.desk, None, False, None
         self.front.dispatch.forget(hand.number)
         self.house.page.vacate(hand.number)
-        if not self.draining:
+        if not self.draining and not hand.problem:
             self.crashed += 1
             log().error("worker.lost", worker=hand.number, pid=hand.pid)
         if desk is not None:
