@@ -200,8 +200,9 @@ class _Live:
     async def _send_audio(self) -> None:
         """The caller's batches as they come; before the session is set up they wait, and the oldest are lost."""
         await self._ready.wait()
+        format, append = self.of.profile.format, self.connection.append
         async for batch in self.of.caller_audio:
-            if batch.audio and batch.format is self.of.profile.format:
+            if batch.audio and batch.format is format and not append(batch.audio):
                 await self._send(InputAudioBufferAppend(audio=batch.audio))
 
     async def _watch_time(self) -> None:
