@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from callactors.net.udp import UdpSocket
 from callactors.net.wires import Listener, Wires
 from callactors.sip.address import Address
 from callactors.testing.manners import Manners
@@ -51,6 +52,9 @@ models:
 answer: {{when: at_once}}
 timers: {{drain: 5, first_rtp: 60}}
 limits: {{{limits}}}
+"""
+CARRIER_TO_REGISTER_WITH = """\
+  home: {{from: [127.0.0.30/32], to: "sip:{address}", auth: {{user: us, password: pw}}, register: {{}}, probe: {{every: 1}}}}
 """
 
 
@@ -299,6 +303,26 @@ async def test_a_dispatcher_in_front_may_go_to_the_workers_own_ports(
             ("a1.0", "caller_hung_up"): 3,
             ("a1.1", "caller_hung_up"): 3,
         }
+
+
+async def test_a_house_registers_once_with_its_public_port_and_probes_once(exchange: Exchange, model_port: int) -> None:
+    carrier = UdpSocket("127.0.0.30", 0)
+    trunk = CARRIER_TO_REGISTER_WITH.format(address=carrier.address)
+    config = house(model_port).replace("numbers:\n", f"{trunk}numbers:\n")
+    asked: list[bytes] = []
+    with exchange.run("--workers", "2", config=config, sip="") as program, trio.move_on_after(1.5):
+        while True:
+            asked += [data for data, _ in await carrier.receive()]
+    carrier.close()
+    registers = [one for one in asked if one.startswith(b"REGISTER")]
+    probes = [one for one in asked if one.startswith(b"OPTIONS")]
+    assert said(rb"Contact: <sip:\w+@[\d.]+:(\d+)", registers) == {b"%d" % program.sip.port}
+    for kind in (registers, probes):
+        assert len(said(rb"Call-ID: (\S+)", kind)) == 1
+
+
+def said(pattern: bytes, messages: list[bytes]) -> set[bytes]:
+    return {found[1] for one in messages if (found := re.search(pattern, one)) is not None}
 
 
 async def test_a_call_over_tcp_is_held_by_a_worker_and_carried_by_the_parent(pair: Program, model_port: int) -> None:
