@@ -158,7 +158,11 @@ class Brain:
         """The sound of a fixed phrase (greeting, filler, goodbye), kept on disk for the next start too."""
         known = await self._phrases.load(text, format)
         if known is None:
-            known = b"".join([await self._synthesise(piece, format) for piece in pieces(text)])
+            wide = await self._phrases.load(text, AudioFormat.PCM16) if format is AudioFormat.PCM16_8K else None
+            if wide is not None:
+                known = Converter(AudioFormat.PCM16, format).feed(wide)
+            else:
+                known = b"".join([await self._synthesise(piece, format) for piece in pieces(text)])
             await self._phrases.store(text, format, known)
         return known
 
