@@ -55,8 +55,11 @@ class OneWayAudio(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class DigitPressed(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    """A key: `sensitive` where it is nobody's business, `audible` where it is a tone that who is joined has heard."""
+
     digit: str
     sensitive: bool = False
+    audible: bool = False
 
 
 class HeldByPeer(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):

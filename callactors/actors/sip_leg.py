@@ -195,7 +195,7 @@ class SipLeg:
     def _hear(self, batch: CallerAudio) -> None:
         batch, tones = self.keypad.hear(batch, tones=self.exchange.tones)
         for digit in tones:
-            self._inbox.offer(DigitArrived(at=batch.at, digit=digit))
+            self._inbox.offer(DigitArrived(at=batch.at, digit=digit, tone=True))
         self.tape.offer(batch)
         if not self.exchange.holding and (self.exchange.up or self.listen_early):
             self.audio.offer(batch)

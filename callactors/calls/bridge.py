@@ -49,7 +49,7 @@ async def _first_end(a: SipLeg, b: SipLeg) -> LegEnded | None:
 
         async def listen(box: Mailbox[Message]) -> None:
             async for message in box:
-                if isinstance(message, DigitPressed):
+                if isinstance(message, DigitPressed) and not message.audible:
                     await (b if message.leg == a.number else a).send_digits(message.digit)
                 if isinstance(message, LegEnded):
                     ends.append(message)

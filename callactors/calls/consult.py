@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from callactors.actors.handoff import Missed, Person
+from callactors.actors.leg import Leg
 from callactors.actors.messages import (
     CallEnded,
     CallRinging,
@@ -120,7 +121,7 @@ class Consulting:
             case LegEnded():
                 return self.referral.left(message)
             case DigitPressed() if self.joined and self.person is not None:
-                self.call.spawn(self.person.leg.send_digits, message.digit)
+                self._pass_on(message, self.person.leg)
             case RtpWentSilent() if self.joined:
                 self._silent(message)
             case _:
@@ -138,12 +139,17 @@ class Consulting:
             case LegEnded():
                 self._person_ended(person, message)
             case DigitPressed() if self.joined:
-                self.call.spawn(self.call.line.send_digits, message.digit)
+                self._pass_on(message, self.call.line)
             case RtpWentSilent() if self.joined:
                 self._silent(message)
             case DialogMoved():
                 self.call.record.moved(message.facts, message.leg)
         return True
+
+    def _pass_on(self, pressed: DigitPressed, to: Leg) -> None:
+        """A key for the other one, who hears tones for themselves."""
+        if not pressed.audible:
+            self.call.spawn(to.send_digits, pressed.digit)
 
     def _silent(self, message: RtpWentSilent) -> None:
         self.call.record.event("rtp_silence", leg=message.leg, seconds=round(message.at - message.since, 1))

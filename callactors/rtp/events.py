@@ -57,9 +57,10 @@ class UtteranceHeard(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class DigitArrived(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
-    """A telephone-event (RFC 4733): one of 0-9 * # A-D."""
+    """A telephone-event (RFC 4733), or a `tone`: one of 0-9 * # A-D."""
 
     digit: str
+    tone: bool = False
 
 
 class WentSilent(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):

@@ -67,14 +67,15 @@ async def putting_through(
     *tries: Way,
     transfers: Transfers = accept,
     refers: str = "never",
+    dtmf: str = "rfc4733",
     manners: Manners | None = None,
     dials: str | None = None,
     more: str = "",
 ) -> AsyncIterator[PuttingThrough]:
     """A call in which the greeting was heard.
 
-    `transfers` is what the caller's carrier does with a REFER, `refers` whom it may refer us to. `dials` is what a
-    transfer dials where that is not the desk, past every check of the configuration.
+    `transfers` is what the caller's carrier does with a REFER, `refers` whom it may refer us to, `dtmf` how it presses
+    keys. `dials` is what a transfer dials where that is not the desk, past every check of the configuration.
     """
     async with user_agent(DESK_HOST, name="desk", manners=manners) as desk:
         trunk = f'  desk: {{from: [{DESK_HOST}/32], to: "sip:{desk.address}", hold: music}}'
@@ -84,7 +85,7 @@ async def putting_through(
             transfers=transfers,
             trunks=trunk,
             desk=entry,
-            loopback=f", refers: {refers}",
+            loopback=f", refers: {refers}, dtmf: {dtmf}",
             more=more,
             adapt=with_tries(*tries, dials=dials),
         ) as talk:

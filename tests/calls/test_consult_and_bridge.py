@@ -12,7 +12,8 @@ import trio
 from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
-from callactors.audio.tone import sine
+from callactors.audio.levels import strength
+from callactors.audio.tone import dtmf, sine
 from callactors.rtp.events import DigitArrived
 from callactors.sip import events as sip
 from callactors.sip.message import Request
@@ -115,6 +116,18 @@ async def test_keys_are_passed_on_both_ways(autojump_clock: object, tmp_path: Pa
         desk.line.press("7")
         await until(lambda: desk.line.digits == ["4", "0"])
         await until(lambda: any(isinstance(event, DigitArrived) for event in through.talk.caller.media))
+
+
+async def test_keys_that_are_tones_are_heard_at_the_desk_and_not_pressed_again(
+    autojump_clock: object, tmp_path: Path
+) -> None:
+    async with putting_through(tmp_path, "bridged", dtmf="inband") as through:
+        desk = await joined(through)
+        stream, since = through.talk.caller.stream, trio.current_time()
+        stream.play("key", g711.encode(dtmf("4", 200), through.talk.caller.ears.law))
+        await until(lambda: strength(desk.line.samples(since), 770) > 0.2, 10)
+        await trio.sleep(1)
+        assert desk.line.digits == []
 
 
 async def test_a_hold_at_the_desk_and_its_end_leave_the_bridge_as_it_was(

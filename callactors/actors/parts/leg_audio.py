@@ -50,7 +50,7 @@ def media_message(event: MediaEvent, leg: int, now: float, *, private: bool = Fa
         case UtteranceHeard():
             return AgentSpoke(at=now, utterance=event.utterance, ms=event.ms, first_rtp_at=event.first_rtp_at)
         case DigitArrived():
-            return DigitPressed(at=now, leg=leg, digit=event.digit, sensitive=private)
+            return DigitPressed(at=now, leg=leg, digit=event.digit, sensitive=private, audible=event.tone)
         case WentSilent():
             return RtpWentSilent(at=now, leg=leg, since=event.since)
         case OneWay():
