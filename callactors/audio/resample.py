@@ -21,6 +21,7 @@ DELAY = LENGTH / 2  # seconds, each way
 PASSED = 0.96  # of the lower rate's band
 BETA = 7.0
 BLOCK = 16  # cycles made by one row of the matrix product
+_LEAST, _MOST = np.float32(-32768), np.float32(32767)
 
 Floats = npt.NDArray[np.float32]
 
@@ -66,22 +67,31 @@ class Resampler:
         """Forget the history, as at the start of a stream."""
         self._kept = len(self._matrix) - BLOCK * self._step
         self._history: Floats = np.zeros(self._kept, dtype=np.float32)
+        self._bench = _Bench(0, 0, 0)
 
     def feed(self, samples: Samples) -> Samples:
         """The next samples; returns what they make, at once."""
-        step, made = self._step, self._made
-        held = len(self._history) + len(samples)
-        count = max(0, held - self._kept) // step
-        rows, width = -(-count // BLOCK), len(self._matrix)
-        line = np.zeros(max(held, width + (rows - 1) * BLOCK * step), np.float32)
-        line[: len(self._history)] = self._history
-        line[len(self._history) : held] = samples
-        self._history = line[count * step : held].copy()
-        windows: Floats = np.ndarray((rows, width), np.float32, line, 0, (4 * BLOCK * step, 4))
-        return _to_int16((windows @ self._matrix).reshape(-1)[: count * made])
+        kept, bench = len(self._history), self._bench
+        held = kept + len(samples)
+        count = max(0, held - self._kept) // self._step
+        if bench.held != held:
+            bench = self._bench = _Bench(held, len(self._matrix), -(-count // BLOCK), self._step, self._made)
+        line, out = bench.line, bench.out
+        line[:kept] = self._history
+        line[kept:held] = samples
+        self._history = line[count * self._step : held].copy()
+        np.matmul(bench.windows, self._matrix, out=bench.rows)
+        np.rint(out, out=out)
+        out.clip(_LEAST, _MOST, out=out)
+        return out[: count * self._made].astype(np.int16)
 
 
-def _to_int16(values: Floats) -> Samples:
-    np.rint(values, out=values)
-    np.clip(values, -32768, 32767, out=values)
-    return values.astype(np.int16)
+class _Bench:
+    """Room for feeds of one size: most of them are, and to make it anew costs as much as the filter does."""
+
+    def __init__(self, held: int, width: int, rows: int, step: int = 1, made: int = 1) -> None:
+        self.held = held
+        self.line: Floats = np.zeros(max(held, width + (rows - 1) * BLOCK * step), np.float32)
+        self.windows: Floats = np.ndarray((rows, width), np.float32, self.line, 0, (4 * BLOCK * step, 4))
+        self.rows: Floats = np.empty((rows, BLOCK * made), np.float32)
+        self.out: Floats = self.rows.reshape(-1)
