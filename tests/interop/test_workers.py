@@ -54,7 +54,12 @@ timers: {{drain: 5, first_rtp: 60}}
 limits: {{{limits}}}
 """
 CARRIER_TO_REGISTER_WITH = """\
-  home: {{from: [127.0.0.30/32], to: "sip:{address}", auth: {{user: us, password: pw}}, register: {{}}, probe: {{every: 1}}}}
+  home:
+    from: [127.0.0.30/32]
+    to: "sip:{address}"
+    auth: {{user: us, password: pw}}
+    register: {{}}
+    probe: {{every: 1}}
 """
 
 
