@@ -1,6 +1,6 @@
 """A call on tape: caller left, agent right, aligned to what each side really heard.
 
-- Once a second: take what the tape holds, lay it out (audio/reel), hand what can no longer change to the deck.
+- Every two seconds: take what the tape holds, lay it out (audio/reel), hand what can no longer change to the deck.
 - The file begins with the first sound, at the rate of its leg; a leg that takes over goes on where its clock says.
 - A pause is silence on both sides; nothing said in it ever reaches the disk (parts/muting).
 - A disk that fails, or does not answer, ends the recording with an event, never the call. `finally` only hands over.
@@ -18,14 +18,16 @@ import trio
 from callactors.actors.messages import CallerAudio, PauseRecording, RecordingWanted, ResumeRecording
 from callactors.actors.parts.muting import Muting
 from callactors.actors.parts.tape import Order, Sound, Tape
+from callactors.audio.format import AudioFormat
 from callactors.audio.reel import WIDTH, Reel
 from callactors.stores.deck import Deck, Work
 
 POSITIONS = 8000  # a second, in every format
-TICK = 1.0  # seconds between two looks at the tape
+TICK = 2.0  # seconds between two looks at the tape: what a killed process may lose, with SETTLE
 SETTLE = 1.0  # seconds kept back: a batch may come this late and still find its place, a pause still mute it
 HOLE = 10.0  # seconds of nothing on either side that are left out of memory
 
+WIDTHS = {format: format.rate * format.width // POSITIONS for format in AudioFormat}  # bytes a position
 UNASKED = "not asked for"
 
 
@@ -80,7 +82,7 @@ class Recorder:
         reel = self._reel
         if reel is not None:
             settled = reel.end - round(SETTLE * reel.rate)
-            if settled - reel.taken >= reel.rate:
+            if settled - reel.taken >= reel.rate:  # a second of it
                 self._write(reel, settled)
 
     def _listen(self) -> None:
@@ -108,7 +110,7 @@ class Recorder:
     def _lay(self, first: Sound, at: float, audio: bytes) -> None:
         """One run of sounds; `at` is when its end was told."""
         position = self._beginning(first) + first.position
-        self._epoch = min(self._epoch, at - (position + _length(first, audio)) / POSITIONS)
+        self._epoch = min(self._epoch, at - (position + len(audio) // WIDTHS[first.format]) / POSITIONS)
         reel = self._reel or self._begin(first, position)
         place = position * reel.rate // POSITIONS
         if place - reel.end > HOLE * reel.rate:
@@ -190,44 +192,38 @@ class Recorder:
         return {"seconds": round((reel.end - self._origin) / reel.rate, 2), "paused": paused, **lost}
 
 
-def _length(sound: Sound, audio: bytes) -> int:
-    """Positions that audio of this sound's format lasts."""
-    return len(audio) * POSITIONS // (sound.format.rate * sound.format.width)
-
-
 def _runs(sounds: list[Sound]) -> Iterator[tuple[Sound, float, bytes]]:
     """Sounds that follow each other on one side without a gap, as one: (the first, `at` of the last, audio)."""
     runs: dict[type, _Run] = {}
     for sound in sounds:
         run = runs.get(type(sound))
-        if run is None or not run.takes(sound):
+        if run is None or run.end != sound.position or run.leg != sound.leg or run.format is not sound.format:
             yield from (runs.pop(side).whole() for side in _ended_by(sound, runs))
-            run = runs[type(sound)] = _Run(sound, sound.position)
-        run.add(sound)
+            run = runs[type(sound)] = _Run(sound, sound.leg, sound.format, sound.position)
+        run.pieces.append(sound.audio)
+        run.end += len(sound.audio) // run.width
+        run.at = sound.at
     for run in runs.values():
         yield run.whole()
 
 
 def _ended_by(sound: Sound, runs: Mapping[type, _Run]) -> list[type]:
     """Its own side's run, and both where another leg takes over: what that one said comes before."""
-    return [side for side, run in runs.items() if side is type(sound) or run.first.leg != sound.leg]
+    return [side for side, run in runs.items() if side is type(sound) or run.leg != sound.leg]
 
 
 @attrs.define
 class _Run:
     first: Sound
+    leg: int
+    format: AudioFormat
     end: int
     at: float = 0.0
     pieces: list[bytes] = attrs.field(factory=list)
+    width: int = attrs.field(init=False)  # bytes a position
 
-    def takes(self, sound: Sound) -> bool:
-        first = self.first
-        return self.end == sound.position and first.leg == sound.leg and first.format is sound.format
-
-    def add(self, sound: Sound) -> None:
-        self.end += _length(sound, sound.audio)
-        self.at = sound.at
-        self.pieces.append(sound.audio)
+    def __attrs_post_init__(self) -> None:
+        self.width = WIDTHS[self.format]
 
     def whole(self) -> tuple[Sound, float, bytes]:
         return self.first, self.at, b"".join(self.pieces)

@@ -1,6 +1,7 @@
 """G.711: PCMU (u-law) and PCMA (A-law), bit-exact to ITU-T G.191 on encode and decode.
 
-- Tables only: 64 Ki bytes per law to encode, 256 samples to decode, 256 bytes to go from law to law.
+- Tables only: 64 Ki bytes per law to encode, 256 samples to decode, 256 bytes to go from law to law. `take` with a mode
+  is three times as fast as an index in brackets; nothing is out of range.
 - CPython's former audioop differs from G.191 on 508 negative inputs of u-law; we follow G.191.
 """
 
@@ -63,22 +64,22 @@ def _patterns(pcm: bytes | bytearray | memoryview | Samples) -> npt.NDArray[np.u
 
 def pcmu_encode(pcm: bytes | bytearray | memoryview | Samples) -> bytes:
     """16 bit linear samples (s16le bytes or int16) to u-law, one byte a sample."""
-    return _ULAW[_patterns(pcm)].tobytes()
+    return _ULAW.take(_patterns(pcm), mode="clip").tobytes()
 
 
 def pcma_encode(pcm: bytes | bytearray | memoryview | Samples) -> bytes:
     """16 bit linear samples (s16le bytes or int16) to A-law, one byte a sample."""
-    return _ALAW[_patterns(pcm)].tobytes()
+    return _ALAW.take(_patterns(pcm), mode="clip").tobytes()
 
 
 def pcmu_decode(audio: bytes | bytearray | memoryview) -> Samples:
     """u-law to int16 samples."""
-    return _FROM_ULAW[np.frombuffer(audio, dtype=np.uint8)]
+    return _FROM_ULAW.take(np.frombuffer(audio, dtype=np.uint8), mode="clip")
 
 
 def pcma_decode(audio: bytes | bytearray | memoryview) -> Samples:
     """A-law to int16 samples."""
-    return _FROM_ALAW[np.frombuffer(audio, dtype=np.uint8)]
+    return _FROM_ALAW.take(np.frombuffer(audio, dtype=np.uint8), mode="clip")
 
 
 _TO_ALAW = _ALAW[_FROM_ULAW.view(np.uint16)].tobytes()

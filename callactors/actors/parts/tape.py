@@ -1,6 +1,6 @@
 """What both sides of a call heard, on its way to the recorder. Rules of this file:
 
-- `offer` costs an append: no task wakes for it, nothing is decoded. The recorder takes all of it once a second.
+- `offer` costs an append: no task wakes for it, nothing is decoded. The recorder takes all of it every two seconds.
 - While nothing is recorded nothing is kept: what was said before a consent is not there to be written.
 - A recorder that cannot keep up (a disk that does not answer) loses the oldest sounds; they are counted.
 """
