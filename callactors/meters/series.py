@@ -15,6 +15,7 @@ MOST = 64  # values of one label
 _QUICK = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.0, 2.0, 5.0)
 _SETUP = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.0, 2.0, 5.0, 10.0, 30.0)
 _ANSWER = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
+_STAGE = (0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0)
 _LENGTH = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 _JITTER = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 _MOS = (1.5, 2.0, 2.5, 3.0, 3.5, 3.8, 4.0, 4.2, 4.3)
@@ -78,8 +79,10 @@ class Series:
 
     def _conversations(self) -> None:
         self._counter("turns", "turns", "Turns ended; cut: the caller spoke over the answer.", "cut")
-        self._histogram("response", "response_seconds", "End of speech to first RTP of the answer.", _ANSWER)
-        self._histogram("stages", "turn_stage_seconds", "Stages of a turn.", _ANSWER, "stage")
+        self._histogram(
+            "response", "response_seconds", "End of the caller's speech to the first sound of the answer.", _ANSWER
+        )
+        self._histogram("stages", "turn_stage_seconds", "Stages of a turn.", _STAGE, "stage")
         self._counter("tools", "tool_runs", "Tool runs ended.", "tool", "state")
         self._histogram("tool_time", "tool_seconds", "How long tools ran.", _QUICK, "tool")
 

@@ -43,7 +43,7 @@ STATUSES = frozenset((
     483, 484, 485, 486, 487, 488, 489, 491, 493, 494, 500, 501, 502, 503, 504, 505, 513, 580, 600, 603, 604, 606, 607,
     608,
 ))  # fmt: skip
-FIRST_RTP = "to_first_rtp"  # the stage that a caller hears
+RESPONSE, FIRST_RTP = "response", "to_first_rtp"  # stages: what a caller hears, and what stands in where it is unknown
 
 
 @attrs.define(eq=False)
@@ -138,10 +138,11 @@ class Tally:
 
     def _turn(self, row: TurnRow) -> None:
         self._series.turns.labels("no" if row.cut_ms is None else "yes").inc()
+        heard = row.stages.get(RESPONSE, row.stages.get(FIRST_RTP))
+        if heard is not None:
+            self._series.response.observe(max(0.0, heard) / 1000)
         for stage, ms in row.stages.items():
-            if stage == FIRST_RTP:
-                self._series.response.observe(max(0.0, ms) / 1000)
-            else:
+            if stage != RESPONSE:
                 self._series.stages.labels(self._stage(stage)).observe(max(0.0, ms) / 1000)
 
     def _tool_began(self, row: ToolRunRow) -> None:

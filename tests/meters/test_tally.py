@@ -116,12 +116,15 @@ def test_an_attempt_counts_once_by_its_last_status(board: Board) -> None:
 
 
 def test_the_response_time_is_what_the_caller_hears(board: Board) -> None:
-    board.see(
-        opened(), TurnRow(call="c1", n=1, heard="a", said="b", stages={"to_first_rtp": 730.0, "to_first_audio": 700.0})
-    )
+    """The listener's measure where it is known, else the first packet after the model saw the end of speech."""
+    first = TurnRow(call="c1", n=1, heard="a", said="b", stages={"to_first_rtp": 730.0, "to_first_audio": 700.0})
+    second = TurnRow(call="c1", n=2, heard="a", said="b", stages={"to_first_rtp": 730.0, "response": 1000.0})
+    board.see(opened(), first)
     assert board.value("response_seconds_sum") == pytest.approx(0.73)
+    board.see(second)
+    assert board.value("response_seconds_sum") == pytest.approx(1.73)
     assert board.value("turn_stage_seconds_sum", stage="to_first_audio") == pytest.approx(0.7)
-    assert board.value("turns_total", cut="no") == 1
+    assert board.value("turns_total", cut="no") == 2
 
 
 def test_a_tool_run_has_its_time(board: Board) -> None:
