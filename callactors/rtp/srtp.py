@@ -176,37 +176,43 @@ class Srtp:
 
 
 class _Ear:
-    """Hears by one key. `heard` is the highest index (RFC 3711 section 3.3.1) of each SSRC."""
+    """Hears by one key. `heard` is about the highest index (RFC 3711 section 3.3.1) of each SSRC."""
 
-    __slots__ = ("_left", "_mki", "_suite", "heard", "keys", "rtcp", "rtp")
+    __slots__ = ("_left", "_mki", "_open", "_plain", "_shortest", "_suite", "heard", "keys", "rtcp", "rtp")
 
     def __init__(self, keys: Keys, rtcp: Session | None = None) -> None:
         self.keys = keys
         self.heard: dict[bytes, int] = {}
         self.rtp = _session(keys, Policy.SSRC_ANY_INBOUND)
         self.rtcp = rtcp or _session(keys, Policy.SSRC_ANY_INBOUND)
-        self._suite, self._mki = SUITES[keys.suite], keys.mki
-        self._left = -1 if keys.lifetime is None else keys.lifetime
+        self._suite, self._mki, self._left = SUITES[keys.suite], keys.mki, keys.lifetime
+        self._plain = not keys.mki and keys.lifetime is None
+        self._open, self._shortest = self.rtp.unprotect, SHORTEST_RTP + self._suite.tag
 
     def unprotect(self, data: bytes) -> bytes:
-        if len(data) < SHORTEST_RTP + self._suite.tag:
+        if len(data) < self._shortest:
             raise MalformedPacket(f"{len(data)} bytes are no SRTP")
         ssrc = data[8:12]
         at = self.heard.get(ssrc)
         if at is None and len(self.heard) >= SOURCES:
             raise MalformedPacket(f"over {SOURCES} sources under one SRTP key")
-        if not self._left:
-            raise MalformedPacket("SRTP past the lifetime of its key")
         try:
-            rtp = self.rtp.unprotect(self._without_mki(data, self._suite.tag) if self._mki else data)
+            rtp = self._open(data) if self._plain else self._unusual(data)
         except (Error, ValueError) as error:
             raise MalformedPacket(f"SRTP: {error}") from None
-        self._left -= 1
-        sequence = data[2] << 8 | data[3]
         if at is None:
-            self.heard[ssrc] = sequence
-        elif 0 < (ahead := (sequence - at) & 0xFFFF) < 0x8000:
-            self.heard[ssrc] = at + ahead
+            self.heard[ssrc] = data[2] << 8 | data[3]
+        elif not data[3] & 0x3F:  # now and then is enough
+            ahead = ((data[2] << 8 | data[3]) - at) & 0xFFFF
+            self.heard[ssrc] = at + ahead if ahead < 0x8000 else at
+        return rtp
+
+    def _unusual(self, data: bytes) -> bytes:
+        if self._left == 0:
+            raise MalformedPacket("SRTP past the lifetime of its key")
+        rtp = self._open(self._without_mki(data, self._suite.tag) if self._mki else data)
+        if self._left is not None:
+            self._left -= 1
         return rtp
 
     def unprotect_rtcp(self, data: bytes) -> bytes:
