@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import attrs
 import trio
 import yaml
 
 import callactors.meters
 from callactors.calls.readings import Readings
+from callactors.commands.workers.metrics import own_readings
 from callactors.meters.page import Meters
 from callactors.meters.pulse import Pulse
+from callactors.stores.ledger import Ledger
 from callactors.testing.calls import open_house
 
 README = (Path(callactors.meters.__file__).parent / "README.md").read_text()
@@ -45,3 +48,22 @@ async def test_alerts_speak_of_names_that_exist(autojump_clock: object, tmp_path
     spoken = {name for rule in rules for name in re.findall(r"callactors_(\w+)", rule["expr"])}
     assert len(rules) > 10
     assert {re.sub(r"_bucket$", "", name) for name in spoken} - known == set()
+
+
+@attrs.frozen
+class Parent:
+    """What the page of a house of workers asks its parent."""
+
+    ledger: Ledger
+    started: int = 3
+    crashed: int = 1
+
+    def ready(self) -> int:
+        return 2
+
+
+async def test_what_a_parent_of_workers_adds_is_in_the_readme(autojump_clock: object, tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        said = {reading.name: reading.kind for reading in own_readings(Parent(house.ledger))}
+    names_of_page = {f"{name}_total" if kind == "counter" else name for name, kind in said.items()}
+    assert {name for name in names_of_page if f"`{name}`" not in README} == set()
