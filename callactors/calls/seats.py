@@ -22,7 +22,7 @@ from callactors.calls.money import DAY
 from callactors.routing.limits import Cap, Limits
 
 _NUMBER = struct.Struct("d")
-_CALLS, _DAY, _SPENT, _TRUNKS = 0, 1, 2, 3  # columns of a worker's row
+_CALLS, _DECIDED, _DAY, _SPENT, _TRUNKS = 0, 1, 2, 3, 4  # columns of a worker's row
 
 
 class Page:
@@ -53,6 +53,10 @@ class Page:
         """As that worker last said."""
         return int(self.read(worker, _CALLS))
 
+    def decided(self, worker: int) -> int:
+        """How many INVITEs it has decided about."""
+        return int(self.read(worker, _DECIDED))
+
     def spent(self, row: int, day: int) -> float:
         """USD of that day."""
         return self.read(row, _SPENT) if self.read(row, _DAY) == day else 0.0
@@ -63,7 +67,7 @@ class Page:
 
     def vacate(self, worker: int) -> None:
         """It has died: its calls are no more."""
-        for column in (_CALLS, *self.trunks.values()):
+        for column in (_CALLS, _DECIDED, *self.trunks.values()):
             self.write(worker, column, 0.0)
 
     @contextmanager
@@ -98,6 +102,9 @@ class Alone:
     def publish(self) -> None:
         """Let the others know our counts as they are now."""
 
+    def note_decision(self) -> None:
+        """An INVITE has been decided about."""
+
     @contextmanager
     def deciding(self) -> Iterator[None]:
         """While this is held nobody else decides; at its end our counts are published. May be nested."""
@@ -113,6 +120,7 @@ class Seats(Alone):
     _calls: Callable[[], int] = attrs.field(default=int, init=False)
     _channels: Callable[[str], int] = attrs.field(default=lambda trunk: 0, init=False)
     _spent: Callable[[], tuple[int, float]] | None = attrs.field(default=None, init=False)
+    _decided: int = attrs.field(default=0, init=False)
     _depth: int = attrs.field(default=0, init=False)
 
     def watch(
@@ -136,11 +144,15 @@ class Seats(Alone):
 
     def publish(self) -> None:
         self.page.write(self.worker, _CALLS, self._calls())
+        self.page.write(self.worker, _DECIDED, self._decided)
         for trunk, column in self.page.trunks.items():
             self.page.write(self.worker, column, self._channels(trunk))
         if self._spent is not None:
             now, usd = self._spent()
             self.page.spend(self.worker, now // DAY, usd)
+
+    def note_decision(self) -> None:
+        self._decided += 1
 
     @contextmanager
     def deciding(self) -> Iterator[None]:

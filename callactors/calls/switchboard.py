@@ -121,6 +121,7 @@ class Switchboard:
     def invited(self, invite: Invited, vouched: Vouched | None = None) -> None:
         """A new INVITE of a listed trunk: a call, or a refusal with its row. Never raises."""
         with self.seats.deciding():
+            self.seats.note_decision()
             decided = self._admission.decide(invite, vouched)
             if isinstance(decided, Call):
                 self._begin(decided)

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from callactors.sip.core import token
 HOME = -1
 MOST = 50_000  # Call-IDs remembered
 MEMORY = 600.0  # seconds a Call-ID is remembered after its last message outside a dialog
-RECENT = 0.25  # seconds until a worker's own count surely has a call it was handed
+PENDING = 3.0  # seconds until an INVITE that a worker was handed is no call of its any more, nor will be one
 
 _HEAD = 16_384  # bytes in which the headers that matter must stand
 _CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
@@ -30,11 +30,15 @@ _REPLACES = re.compile(rb"^replaces[ \t]*:([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re
 
 
 class Load(NamedTuple):
-    """One worker as it is now. Not `usable`: it starts, it has died, or it drains; `full`: it would refuse a call."""
+    """One worker as it is now. Not `usable`: it starts, it has died, or it drains; `full`: it would refuse a call.
+
+    `decided` is how many INVITEs it has decided about since it began.
+    """
 
     calls: int
     usable: bool = True
     full: bool = False
+    decided: int = 0
 
 
 class Dispatch:
@@ -46,7 +50,8 @@ class Dispatch:
         self._branch = re.compile(rb"branch[ \t]*=[ \t]*z9hG4bK-" + name + rb"\.(\d+)-")
         self._count = count
         self._known: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
-        self._handed: list[list[float]] = [[] for _ in range(count)]  # when each got its latest new calls
+        self._handed: list[deque[float]] = [deque() for _ in range(count)]  # when each got what it has not decided
+        self._decided, self._last = [0] * count, [-1.0] * count
 
     def worker(self, data: bytes, loads: Sequence[Load], now: float, *, listed: bool = True) -> int:
         """The worker this message is for, HOME for the parent. `listed`: its source may bring calls at all."""
@@ -67,6 +72,7 @@ class Dispatch:
         for call_id in [call_id for call_id, (known, _) in self._known.items() if known == worker]:
             del self._known[call_id]
         self._handed[worker].clear()
+        self._decided[worker] = 0
 
     def __len__(self) -> int:
         return len(self._known)
@@ -90,7 +96,7 @@ class Dispatch:
         return known
 
     def _least_busy(self, loads: Sequence[Load], now: float) -> int:
-        """The one with the fewest calls, those counted that it has only just been handed; of equals, whose turn it is.
+        """The one with the fewest calls, with those it has been handed and not seen; of equals, whose turn it is.
 
         One that is full only when all are: it says why. HOME when none is usable.
         """
@@ -98,15 +104,18 @@ class Dispatch:
         usable = [worker for worker in usable if not loads[worker].full] or usable
         if not usable:
             return HOME
-        for handed in self._handed:
-            while len(handed) > 1 and now - handed[0] > RECENT:
-                del handed[0]
-        chosen = min(usable, key=lambda worker: (loads[worker].calls + self._recent(worker, now), self._last(worker)))
+        chosen = min(usable, key=lambda one: (loads[one].calls + self._pending(one, loads[one], now), self._last[one]))
         self._handed[chosen].append(now)
+        self._last[chosen] = now
         return chosen
 
-    def _recent(self, worker: int, now: float) -> int:
-        return sum(now - at <= RECENT for at in self._handed[worker])
-
-    def _last(self, worker: int) -> float:
-        return self._handed[worker][-1] if self._handed[worker] else -1.0
+    def _pending(self, worker: int, load: Load, now: float) -> int:
+        """INVITEs it was handed, and has not decided about: its own count cannot have them."""
+        handed = self._handed[worker]
+        for _ in range(load.decided - self._decided[worker]):
+            if handed:
+                handed.popleft()
+        self._decided[worker] = load.decided
+        while handed and now - handed[0] > PENDING:
+            handed.popleft()
+        return len(handed)

@@ -147,7 +147,7 @@ async def test_a_worker_killed_under_forty_calls_costs_its_callers_a_bye_and_the
         async with listening_model(model_port), user_agent(HOST, manners=Manners(rtp=False)) as phone:
             calls = await place(phone, program, CALLS)
             mine = {call: worker_of(call) for call in calls}
-            assert all(abs(count - CALLS / 2) <= 4 for count in Counter(mine.values()).values())
+            assert all(abs(count - CALLS / 2) <= 2 for count in Counter(mine.values()).values())
             dead = [call for call, worker in mine.items() if worker == 0]
             living = [call for call, worker in mine.items() if worker == 1]
             await until(lambda: all(len(call.line.heard) > 50 for call in calls), 10, "everybody to hear us")

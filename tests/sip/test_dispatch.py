@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callactors.sip.dispatch import HOME, MEMORY, MOST, RECENT, Dispatch, Load
+from callactors.sip.dispatch import HOME, MEMORY, MOST, PENDING, Dispatch, Load
 
 IDLE = [Load(0), Load(0), Load(0)]
 
@@ -55,6 +55,15 @@ def test_new_calls_go_to_the_least_busy_and_a_burst_is_spread_before_the_counts_
     assert sorted(burst) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
+def test_a_call_is_counted_once_by_us_until_it_is_decided_and_then_by_its_worker() -> None:
+    hands = dispatch()
+    for n in range(6):
+        hands.worker(request(call_id=f"c{n}"), [Load(0), Load(9), Load(9)], 0.0)
+    loads = [Load(6, decided=6), Load(7), Load(9)]
+    assert [hands.worker(request(call_id=f"d{n}"), loads, 0.1) for n in range(3)] == [0, 1, 0]
+    assert hands.worker(request(call_id="e"), loads, 0.2 + PENDING) == 0
+
+
 def dispatch_to(hands: Dispatch, call_id: str, now: float) -> int:
     return hands.worker(request(call_id=call_id), IDLE, now)
 
@@ -92,9 +101,9 @@ def test_a_stranger_is_never_handed_on_and_costs_no_memory() -> None:
 def test_memory_is_bounded_in_calls_and_in_time() -> None:
     hands = dispatch()
     for n in range(MOST + 10):
-        hands.worker(request(call_id=str(n)), IDLE, n * RECENT)
+        hands.worker(request(call_id=str(n)), IDLE, n * PENDING)
     assert len(hands) == MOST
-    late = MOST * RECENT + MEMORY + 60.0
+    late = MOST * PENDING + MEMORY + 60.0
     assert hands.worker(request("CANCEL", call_id=str(MOST)), IDLE, late) == HOME
 
 

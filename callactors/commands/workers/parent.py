@@ -102,7 +102,12 @@ class Parent(Staff):
     def loads(self) -> Sequence[Load]:
         page, draining = self.house.page, self.draining
         return [
-            Load(page.calls(hand.number), hand.ready and hand.lane is not None, bool(hand.full) or draining)
+            Load(
+                page.calls(hand.number),
+                hand.ready and hand.lane is not None,
+                bool(hand.full) or draining,
+                page.decided(hand.number),
+            )
             for hand in self.hands
         ]
 
