@@ -1,0 +1,90 @@
+"""A recording survives its process: killed in the middle of a call, sealed on disk, Opus after the next start.
+
+opusdec (libopusfile) is the player: what it makes of the file is what people hear.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import trio
+
+from callactors.audio import wav
+from callactors.audio.g711 import Samples
+from callactors.sip.address import Address
+from tests.interop.support import ROOT, Exchange, Program, free_port, sipp, until
+
+HOST = "127.0.0.1"
+HOUSE = """\
+version: 1
+trunks: {loopback: {from: [127.0.0.0/8], media_from: [127.0.0.0/8]}}
+numbers: [{match: "*", trunk: loopback, scenario: salon}]
+directory: {front_desk: {sip: "sip:desk@127.0.0.1:5070", trunk: loopback}}
+answer: {when: at_once}
+timers: {first_rtp: 60}
+recording: {mode: always, format: opus, key: "a key that nobody can guess"}
+"""
+KEPT = 7.0  # seconds of the call before its process is killed
+
+
+async def test_a_sealed_recording_outlives_kill_9_and_any_player_plays_it(exchange: Exchange, tmp_path: Path) -> None:
+    at = Address(HOST, free_port())
+
+    async def cut_off() -> None:
+        await sipp(tmp_path, at, "-key", "caller", "taped", scenario="is_hung_up_on_after_a_crash", host=HOST, calls=1)
+
+    async with trio.open_nursery() as calls:
+        with exchange.run(config=HOUSE, sip=str(at)) as first:
+            calls.start_soon(cut_off)
+            (call,) = await first.open_call("taped")
+            await trio.sleep(KEPT)
+            first.signal(signal.SIGKILL)
+            assert await first.exit_code() == -signal.SIGKILL
+            assert names(first) == [f"{call['call']}.wav.sealed"]
+            assert "--partial" in saved(first, call["call"], tmp_path / "cut.wav")
+            assert saved(first, call["call"], tmp_path / "cut.wav", "--partial") == ""
+        with exchange.run(config=HOUSE, sip=str(at)) as second:
+            await until(lambda: names(second) == [f"{call['call']}.opus.sealed"], 10, "its Opus file")
+            facts = second.call(call["call"])
+            assert (facts["cause"], facts["tape"]["format"], facts["tape"]["encrypted"]) == ("killed", "opus", True)
+            assert saved(second, call["call"], tmp_path / "call.opus") == ""
+    played(tmp_path / "call.opus", tmp_path / "out.wav")
+    before, after = sides(tmp_path / "cut.wav"), sides(tmp_path / "out.wav")
+    assert len(before) == len(after) > 8000
+    assert loud(before) == loud(after)
+    assert loud(after)[1] > 1  # the greeting
+
+
+def names(program: Program) -> list[str]:
+    return sorted(file.name for file in (program.data / "recordings").iterdir())
+
+
+def saved(program: Program, call: str, out: Path, *options: str) -> str:
+    """`calls recording`, as people use it: what it complained of."""
+    config = program.data.parent / "house.yaml"
+    words = ["calls", "recording", call, "--data", program.data, "--config", config, "--out", out, *options]
+    done = subprocess.run(
+        [sys.executable, "-m", "callactors", *map(str, words)], cwd=ROOT, capture_output=True, text=True
+    )
+    return done.stderr
+
+
+def played(opus: Path, out: Path) -> None:
+    subprocess.run(["opusdec", "--quiet", "--rate", "8000", opus, out], check=True)
+
+
+def sides(path: Path) -> Samples:
+    found = wav.read(path.read_bytes())
+    assert (found.rate, found.channels) == (8000, 2)
+    return found.samples
+
+
+def loud(samples: Samples) -> tuple[int, int]:
+    """Whole seconds, of each side, in which somebody speaks; to the nearest half."""
+    frames = np.abs(samples[: len(samples) // 160 * 160].astype(int)).reshape(-1, 160, 2).max(axis=1)
+    left, right = (frames > 1000).sum(axis=0) / 25
+    return round(left), round(right)
