@@ -39,7 +39,10 @@ class CallRinging(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class CallAnswered(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    """`srtp` is the crypto suite, "" for a call in clear."""
+
     codec: str
+    srtp: str = ""
 
 
 class RtpWentSilent(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):

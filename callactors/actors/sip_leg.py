@@ -424,7 +424,7 @@ class SipLeg:
         self.exchange.up = True
         self.stream.fill.play(None)
         self.exchange.live(agreement)
-        return CallAnswered(at=trio.current_time(), leg=self.number, codec=agreement.codec)
+        return CallAnswered(at=trio.current_time(), leg=self.number, codec=agreement.codec, srtp=agreement.srtp)
 
     async def hold(self, on: bool) -> bool:
         """Put the far end on hold (RFC 3264 section 8.4), or take it back; whether it agreed. See Exchange.hold."""

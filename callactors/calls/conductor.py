@@ -31,10 +31,10 @@ from callactors.actors.messages import (
     ModelReady,
     ModelStumbled,
     ModelUsed,
+    OneWayAudio,
     OutcomeReached,
     PlayoutOverflowed,
     RecordingWanted,
-    OneWayAudio,
     RtpWentSilent,
     SpeakPhrase,
     SwapAgent,
@@ -223,6 +223,8 @@ class Conductor:
     def _on_the_line(self, message: CallAnswered) -> None:
         """Somebody can hear us: the greeting; the second time, a word on why they were called twice."""
         self.tell("answered", codec=message.codec)
+        secured = {"srtp": message.srtp} if message.srtp else {}
+        self.record.event("answered", leg=message.leg, codec=message.codec, **secured)
         if self.answered:
             self._held = False
             self.say(self.phrases.cut_off)

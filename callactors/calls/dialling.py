@@ -64,7 +64,8 @@ class Dialling:
         call.line.adopt(leg)
         call.record.through(self.way)
         desk = call.boxes.desk
-        await desk.send(CallAnswered(at=trio.current_time(), leg=leg.number, codec=leg.format.value))
+        codec, srtp = ("", "") if leg.agreement is None else (leg.agreement.codec, leg.agreement.srtp)
+        await desk.send(CallAnswered(at=trio.current_time(), leg=leg.number, codec=codec, srtp=srtp))
         if leg.number in self._over:
             await desk.send(self._over[leg.number])
 

@@ -64,6 +64,11 @@ class Agreement:
     others: tuple[tuple[int, Codec], ...] = ()  # what else they may send at any time (RFC 3264 section 7), our numbers
 
     @property
+    def srtp(self) -> str:
+        """The crypto suite; "" in clear."""
+        return "" if self.security is None else self.security.send.suite
+
+    @property
     def sends(self) -> bool:
         """Whether we may send audio."""
         return self.direction in ("sendrecv", "sendonly")

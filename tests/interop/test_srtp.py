@@ -125,10 +125,17 @@ async def test_baresip_and_we_call_each_other_under_srtp_and_both_ends_hear_each
         for caller in CALLED:
             (record,) = await on.program.closed(caller)
             await until(partial(caller_heard, on.program, record), 5, f"the tone of {caller} on tape")
+            assert suites(on.program, record) == ([] if caller == CALLED[-1] else ["AES_CM_128_HMAC_SHA1_80"])
         (refused,) = await on.program.closed("+13125550117")
         assert (refused["cause"], refused["sip_code"]) == ("bad_offer", 488)
         await we_call(on)
         assert nothing_bears_a_key(on)
+
+
+def suites(program: Program, record: Facts) -> list[str]:
+    """What the record says the call was encrypted with."""
+    events = program.call(record["call"])["events"]
+    return [one["srtp"] for one in events if one["event"] == "answered" and "srtp" in one]
 
 
 async def all_talk(on: Scene) -> None:
