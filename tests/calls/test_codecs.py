@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ async def test_a_wideband_call_is_heard_by_both_ends_and_the_model_gets_24_khz(
     assert caller.names == ["greeting", "agent"]
     assert [tone.ms for tone in caller.ears.tones] == [pytest.approx(400, abs=40), pytest.approx(800, abs=40)]
     assert [facts["codec"] for facts in house.events("answered")] == [codec]
+    assert [json.loads(row["body"])["codec"] for row in record["events"] if row["kind"] == "answered"] == [codec]
 
 
 async def test_a_key_pressed_on_an_opus_call_is_one_key(autojump_clock: object, tmp_path: Path) -> None:
