@@ -1,8 +1,8 @@
 """What a call's events say of its recording, as one mapping. The kinds are those of actors/recorder and calls/archive.
 
-    recording          path, format, rate, encrypted: the file begins, or has become another (converted)
-    recording_ended    seconds, paused [[from, to], ...] in seconds of the file, sounds_lost where a disk was slow
-    recording_failed   error          recording_deleted   path, keep_days
+- `recording` has path, format, rate and encrypted: the file begins, or has become another one (converted).
+- `recording_ended` has seconds, paused ([[from, to], ...] in seconds of the file), and sounds_lost if a disk was slow.
+- `recording_failed` has an error, `recording_deleted` path and keep_days.
 """
 
 from __future__ import annotations
