@@ -90,8 +90,25 @@ def press_aloud(talk: Talk, digits: str) -> None:
     """As a phone without telephone events does."""
     for at, digit in enumerate(digits):
         sound = np.concatenate([tone.dtmf(digit, 80), tone.silence(60)])
-        talk.caller.stream.play(f"key {at}", g711.encode(sound, talk.caller.ears.law))
-        talk.caller.stream.end(f"key {at}")
+        name = f"key {at} at {trio.current_time()}"
+        talk.caller.stream.play(name, g711.encode(sound, talk.caller.ears.law))
+        talk.caller.stream.end(name)
+
+
+async def typed(talk: Talk, asked: str, way: str) -> dict[str, object]:
+    """The card typed this way, and typed again where a busy machine has lost a tone."""
+    for _ in range(3):
+        if way != "tones":
+            talk.caller.press(CARD)
+        if way in ("tones", "both"):
+            press_aloud(talk, CARD)
+        told: dict[str, object] = json.loads(await talk.told(asked))
+        if told["ok"]:
+            return told
+        await trio.sleep(20)
+        asked = await talk.peer.request_tool("collect_digits", {"purpose": "card_number", "digits": 16})
+        await trio.sleep(0.3)
+    raise AssertionError(f"never complete: {told}")
 
 
 def everything(folder: Path) -> bytes:
@@ -126,11 +143,7 @@ async def test_the_digits_are_nowhere_after_the_call(autojump_clock: object, tmp
     trunk = {"events": "", "opus": ", codecs: [opus, pcmu]"}.get(way, ", dtmf: inband")
     async with typing(tmp_path, loopback=trunk, codec="opus" if way == "opus" else "pcmu") as (talk, asked):
         heard_before = len(talk.house.mind.sound)
-        if way != "tones":
-            talk.caller.press(CARD)
-        if way in ("tones", "both"):
-            press_aloud(talk, CARD)
-        told = json.loads(await talk.told(asked))
+        told = await typed(talk, asked, way)
         heard = to_samples(bytes(talk.house.mind.sound[heard_before:]), talk.peer.format)
         assert len(heard) > 8_000
         assert "charged [digits], that is [digits]." in (await talk.asks("charge", card=told["token"])).lower()
@@ -145,8 +158,8 @@ async def test_the_digits_are_nowhere_after_the_call(autojump_clock: object, tmp
     assert dbfs(caller_side(tmp_path, record["id"])[:-8000]) < -50
     kinds = [row["kind"] for row in record["events"]]
     assert "digit" not in kinds
-    assert [kind for kind in kinds if kind.startswith("digits")] == ["digits_asked", "digits_typed"]
-    assert kinds.count("recording_paused") == 1
+    asked_and_typed = [kind for kind in kinds if kind.startswith("digits")]
+    assert asked_and_typed == ["digits_asked", "digits_typed"] * kinds.count("recording_paused")
 
 
 async def test_digits_by_info_are_in_no_capture(autojump_clock: object, tmp_path: Path) -> None:
