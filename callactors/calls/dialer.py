@@ -185,7 +185,7 @@ class _Attempt:
         return self.wanted.purpose == "emergency"
 
     async def _try_both(self, choice: Choice, way: Way) -> tuple[PlacedLeg | None, Tried]:
-        """The way, and again with a plainer offer where that may help; first without SRTP, if that is only preferred."""
+        """The way, and again with a plainer offer where that may help: first without SRTP, if it is only preferred."""
         leg, tried = await self._try(choice, way)
         if not way.clear and self.dialer.config.trunks[way.trunk].srtp == "prefer" and self._wants_plainer(tried):
             leg, tried = await self._try(choice, msgspec.structs.replace(way, clear=True))

@@ -135,7 +135,8 @@ async def test_baresip_and_we_call_each_other_under_srtp_and_both_ends_hear_each
 def suites(program: Program, record: Facts) -> list[str]:
     """What the record says the call was encrypted with."""
     events = program.call(record["call"])["events"]
-    return [one["srtp"] for one in events if one["event"] == "answered" and "srtp" in one]
+    answered = [one["body"] for one in events if one["kind"] == "answered"]
+    return [one["srtp"] for one in answered if "srtp" in one]
 
 
 async def all_talk(on: Scene) -> None:
