@@ -5,6 +5,7 @@ Nothing here counts: parts count, the tally of rows counts, and this file names 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 import attrs
@@ -14,6 +15,7 @@ from callactors.calls.switchboard import Switchboard
 from callactors.calls.trunk_board import Board
 from callactors.meters.gauges import Reading, counter, counters, gauge
 from callactors.meters.pulse import Pulse
+from callactors.meters.series import MOST
 from callactors.meters.tally import FULL, Tally
 from callactors.stores.ledger import LedgerStatistics
 
@@ -33,6 +35,7 @@ class Readings:
         yield from self._calls()
         yield from self._trunk_room()
         yield from self._recording()
+        yield from self._models()
         yield from self._process()
         yield from self._media()
         yield from self._ledger()
@@ -57,6 +60,11 @@ class Readings:
         yield gauge("recording_queue", "Pieces of recordings that wait for the disk.", deck.waiting)
         yield counter("recording_failures", "Pieces of recordings that could not be written.", deck.failed)
 
+    def _models(self) -> Iterator[Reading]:
+        calls = self.switchboard.calls.values()
+        live = Counter((call.terms.meter.model,) for call in calls if call.conductor.to_session is not None)
+        yield Reading("gauge", "model_sessions_live", "Model sessions under way.", live, ("model",))
+
     def _trunk_room(self) -> Iterator[Reading]:
         board = self.switchboard
         used = {(name,): float(board.endpoint.calls(name)) for name in board.config.trunks}
@@ -80,6 +88,8 @@ class Readings:
         yield counter("media_ticks", "Ticks of the media clock.", plane.ticks)
         yield counter("media_late_ticks", "Ticks late by more than one tick (5 ms).", plane.late_ticks)
         yield counter("skipped_frames", "Frames skipped for everybody, the clock being late.", plane.skipped_frames)
+        counts = self.switchboard.plane.counts()
+        yield counters("rtp_events", "What became of datagrams that were not heard or sent.", "what", counts)
         yield gauge("media_worst_lag_seconds", "The media clock's worst lateness yet.", plane.worst_lag)
 
     def _ledger(self) -> Iterator[Reading]:
@@ -101,7 +111,7 @@ class Readings:
             for about, facts in known.items():
                 if about == "registration":
                     registered[trunk,] = float(facts.get("state") == "registered")
-                else:
+                elif len(answers) < MOST:
                     answers[trunk, about] = float(facts.get("state") == "closed")
         return answers, registered
 

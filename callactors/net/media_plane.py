@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 
 import attrs
 import trio
 
+from callactors.net.media_counts import StreamCounts
 from callactors.net.media_socket import Ports
 from callactors.net.media_stream import MediaStream
 from callactors.net.ready_sockets import ReadySockets
@@ -27,6 +29,7 @@ TICK = 0.005  # seconds
 GROUPS = 4
 FRAME_TIME = TICK * GROUPS
 LATE = 0.040  # seconds
+COUNTS = tuple(attrs.fields_dict(StreamCounts))
 
 
 @attrs.frozen
@@ -66,6 +69,7 @@ class MediaPlane:
         self._groups: list[list[MediaStream]] = [[] for _ in range(GROUPS)]
         self._open = self._ticks = self._late_ticks = self._skipped = 0
         self._lag = self._worst_lag = 0.0
+        self._counted: Counter[str] = Counter()  # of streams that are closed
         self._epoch, self._index = 0.0, 0
         self._wake = trio.Event()
 
@@ -127,6 +131,13 @@ class MediaPlane:
             self._worst_lag,
         )
 
+    def counts(self) -> dict[str, int]:
+        """StreamCounts of all streams since the start, added up."""
+        found = Counter(self._counted)
+        for stream in (stream for group in self._groups for stream in group):
+            found.update({name: getattr(stream.counts, name) for name in COUNTS})
+        return {name: found[name] for name in COUNTS}
+
     def _tick(self, now: float) -> None:
         self._skip_if_late(now)
         readers = self._readers
@@ -153,6 +164,7 @@ class MediaPlane:
 
     def _closed(self, stream: MediaStream) -> None:
         """Called by the stream, once."""
+        self._counted.update({name: getattr(stream.counts, name) for name in COUNTS})
         for group in self._groups:
             if stream in group:
                 group.remove(stream)

@@ -147,6 +147,19 @@ async def test_closing_twice_is_the_same_as_once_and_frees_the_ports(autojump_cl
         assert table.plane.statistics().open_streams == 0
 
 
+async def test_what_streams_have_counted_is_added_up_and_outlives_them(autojump_clock: trio.abc.Clock) -> None:
+    async with laid() as table:
+        table.stream.counts.strangers, table.stream.counts.malformed = 3, 1
+        other = table.plane.open(table.events.append)
+        other.counts.strangers = 2
+        open_now = table.plane.counts()
+        table.stream.close()
+        assert table.plane.counts() == open_now
+        other.counts.strangers += 1
+        assert table.plane.counts()["strangers"] == 6
+    assert open_now == {"refused": 0, "unsent": 0, "strangers": 5, "malformed": 1, "early": 0}
+
+
 async def test_the_clock_stands_still_while_no_stream_is_open(autojump_clock: trio.abc.Clock) -> None:
     async with laid() as table:
         table.stream.close()
