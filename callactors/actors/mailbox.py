@@ -3,12 +3,14 @@
 - `send` waits: signalling is never lost. `offer` never waits: a full mailbox loses its oldest message, and counts it
   (late audio is worse than lost audio). `put` neither waits nor loses: it says whether there was room.
 - Nobody owns an end, so `async for` would not end when the peer is gone: `close()` is explicit.
+- A reader that never waits may have its messages poured into it: whoever offers one runs its `take`, in the same task.
 - One reader. Fifty messages a second and call pass through here: hence no channel, only a queue and whoever waits.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import attrs
@@ -38,6 +40,7 @@ class Mailbox(Generic[M]):
     _closed: bool = attrs.field(default=False, init=False, repr=False)
     _reader: Task | None = attrs.field(default=None, init=False, repr=False)  # who waits for a message
     _room: trio.lowlevel.ParkingLot | None = attrs.field(default=None, init=False, repr=False)  # who waits for room
+    _take: Callable[[M], bool] | None = attrs.field(default=None, init=False, repr=False)  # who never waits
 
     async def send(self, message: M) -> None:
         """Wait for room. Raises trio.ClosedResourceError after `close()`.
@@ -73,7 +76,11 @@ class Mailbox(Generic[M]):
         self._hand_over(message)
 
     def _hand_over(self, message: M) -> None:
-        """To the reader, if it waits; else in the queue."""
+        """To the reader, if it waits or never does; else in the queue."""
+        if self._take is not None:
+            if self._take(message):
+                return
+            self._take = None
         reader = self._reader
         if reader is None:
             self._held.append(message)
@@ -95,6 +102,18 @@ class Mailbox(Generic[M]):
         self._reader = trio.lowlevel.current_task()
         message: M = await trio.lowlevel.wait_task_rescheduled(self._give_up)
         return message
+
+    def pour(self, take: Callable[[M], bool] | None) -> None:
+        """From now on messages go straight to `take`, which must not raise; those queued go first. None ends that.
+
+        So does a `take` that says False: that message it has not taken, and it keeps its place in the queue.
+        """
+        self._take = take
+        while take is not None and self._held:
+            if not take(self._held[0]):
+                self._take = None
+                return
+            self._taken()
 
     def receive_nowait(self) -> M:
         """The next message, or trio.WouldBlock."""

@@ -125,6 +125,8 @@ class _Live:
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     _ready: trio.Event = attrs.field(factory=trio.Event)
     _sooner: trio.Event = attrs.field(factory=trio.Event)
+    _slow: trio.Event = attrs.field(factory=trio.Event)
+    _busy: int = 0  # lists of actions that are not done
     _due: float = math.inf
     _outbox: Mailbox[list[Action]] = attrs.field(factory=lambda: Mailbox(OUTBOX))
     _unsent: Mailbox[ClientEvent] = attrs.field(factory=lambda: Mailbox(UNSENT))
@@ -198,12 +200,37 @@ class _Live:
         return []
 
     async def _send_audio(self) -> None:
-        """The caller's batches as they come; before the session is set up they wait, and the oldest are lost."""
+        """The caller's batches as they come; before the session is set up they wait, and the oldest are lost.
+
+        They are sent by whoever brings them; only while the model is slow to take them they wait here.
+        """
         await self._ready.wait()
-        format, append = self.of.profile.format, self.connection.append
-        async for batch in self.of.caller_audio:
-            if batch.audio and batch.format is format and not append(batch.audio):
-                await self._send(InputAudioBufferAppend(audio=batch.audio))
+        batches = self.of.caller_audio
+        try:
+            while True:
+                self._slow = trio.Event()
+                batches.pour(self._append)
+                await self._slow.wait()
+                if (late := self._wanted(await batches.receive())) is not None:
+                    await self._send(InputAudioBufferAppend(audio=late))
+        except trio.EndOfChannel:
+            pass  # nothing more comes: the mailbox for everything else says when to end
+        finally:
+            batches.pour(None)
+
+    def _append(self, batch: CallerAudio) -> bool:
+        audio = self._wanted(batch)
+        try:
+            if audio is None or self.connection.append(audio):
+                return True
+        except ModelFailed as error:
+            self._end(Lost(error.code, error.fatal))
+        self._slow.set()
+        return False
+
+    def _wanted(self, batch: CallerAudio) -> bytes | None:
+        """Its audio, if the model understands it."""
+        return batch.audio if batch.audio and batch.format is self.of.profile.format else None
 
     async def _watch_time(self) -> None:
         while True:
@@ -219,8 +246,16 @@ class _Live:
         due = self.conversation.next_timer(trio.current_time())
         if due is not None and due < self._due:
             self._sooner.set()
-        if actions:
+        if actions and not self._played(actions):
+            self._busy += 1
             await self._outbox.send(actions)
+
+    def _played(self, actions: list[Action]) -> bool:
+        """More of what is being said goes on at once, where nothing waits to be done before it."""
+        action = actions[0]
+        if self._busy or len(actions) > 1 or not isinstance(action, Play):
+            return False
+        return self.of.voice.put(self._audio(action))
 
     # -- what goes out --------------------------------------------------------------------------------------------
 
@@ -228,6 +263,11 @@ class _Live:
         async for actions in self._outbox:
             for action in actions:
                 await self._perform(action)
+            self._busy -= 1
+
+    def _audio(self, action: Play) -> AgentAudio:
+        now, format = trio.current_time(), self.of.profile.format
+        return AgentAudio(at=now, utterance=action.utterance, format=format, audio=action.audio)
 
     async def _perform(self, action: Action) -> None:
         session, now = self.of.session, trio.current_time()
@@ -235,10 +275,7 @@ class _Live:
             case Send():
                 self._post(action.event)
             case Play():
-                format = self.of.profile.format
-                await self.of.voice.send(
-                    AgentAudio(at=now, utterance=action.utterance, format=format, audio=action.audio)
-                )
+                await self.of.voice.send(self._audio(action))
             case EndOfUtterance():
                 await self.of.voice.send(AgentAudioEnded(at=now, utterance=action.utterance))
             case Stop():

@@ -86,6 +86,8 @@ class Conversation:
     def receive(self, event: e.ServerEvent, now: float) -> list[Action]:
         """An event of the server."""
         self._spoke_at = now
+        if (more := self._more(event)) is not None:
+            return more
         handler = _HANDLERS.get(type(event))
         return self._and_then(handler(self, event, now) if handler else [], now)
 
@@ -290,6 +292,21 @@ class Conversation:
         if not spoken.received:
             spoken.content_index = event.content_index
             self._turns.speaks(spoken, now)
+        spoken.received += len(event.delta)
+        return [Play(spoken.name, event.delta)]
+
+    def _more(self, event: e.ServerEvent) -> list[Action] | None:
+        """The usual, in one go: more audio or text of an utterance under way, which changes nothing else."""
+        if not isinstance(event, e.ResponseOutputAudioDelta | e.ResponseOutputAudioTranscriptDelta) or not self.ready:
+            return None
+        response, spoken = self._responses.get(event.response_id), self._utterances.get(event.item_id)
+        if response is None or response.muted or spoken is None or not spoken.received or spoken.complete:
+            return None
+        if isinstance(event, e.ResponseOutputAudioTranscriptDelta):
+            spoken.add_text(event.delta)
+            return []
+        if not event.delta or spoken.received + len(event.delta) > LONGEST * spoken.bytes_per_ms:
+            return None
         spoken.received += len(event.delta)
         return [Play(spoken.name, event.delta)]
 

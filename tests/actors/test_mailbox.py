@@ -129,3 +129,27 @@ async def test_statistics_tell_what_waits() -> None:
     box.offer(1)
     seen = box.statistics()
     assert (seen.waiting, seen.capacity, seen.dropped) == (1, 4, 0)
+
+
+async def test_messages_are_poured_into_a_reader_that_never_waits_until_it_has_enough() -> None:
+    box, got = Mailbox[int](2), list[int]()
+
+    def take(number: int) -> bool:
+        if number < 3:
+            got.append(number)
+        return number < 3
+
+    box.offer(1)
+    box.pour(take)
+    for number in (2, 3, 4):
+        assert box.put(number)
+    assert (got, box.receive_nowait(), box.receive_nowait(), box.dropped) == ([1, 2], 3, 4, 0)
+
+
+async def test_what_is_not_taken_keeps_its_place_among_those_that_waited() -> None:
+    box = Mailbox[int](4)
+    for number in (1, 2, 3):
+        box.offer(number)
+    box.pour(lambda number: number < 2)
+    box.offer(4)
+    assert [box.receive_nowait() for _ in range(3)] == [2, 3, 4]
