@@ -32,7 +32,7 @@ class Lane(Generic[In]):
         self._encode = msgspec.msgpack.Encoder().encode
         self._waiting = bytearray()
         self._more = trio.Event()
-        self.lost = False
+        self.lost = self.overflowed = False
 
     def send(self, message: msgspec.Struct) -> None:
         """On its way, or lost with the lane."""
@@ -42,6 +42,7 @@ class Lane(Generic[In]):
         self._waiting += _LENGTH.pack(len(body)) + body
         self._write()
         if len(self._waiting) > self._bound:
+            self.overflowed = True
             self.close()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -15,21 +15,24 @@ from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
 from callactors.net.udp import UdpSocket
-from callactors.net.wires import Listener, Wires
 from callactors.sip.address import Address
+from callactors.testing.certificate import Authority
 from callactors.testing.manners import Manners
 from callactors.testing.phone_call import PhoneCall
 from callactors.testing.scripted_model import Peer, ScriptedModel
+from callactors.testing.stream_wire import stream_wire
 from callactors.testing.user_agent import NotAnswered, UserAgent, user_agent
 from tests.interop.proxy import kamailio
 from tests.interop.support import CARRIER, Exchange, Program, free_port, sipp, until
 
 HOST = "127.0.0.1"
 PROXY = "127.0.0.41"
+NAMED = "127.0.0.22"  # a trunk that shows a certificate
 NARROW = "127.0.0.20"  # a trunk of three channels
 CALLS = 40
 LIMIT = 6
@@ -38,13 +41,15 @@ REPLACED = 3.0  # seconds until another answers in its place
 HOUSE = """\
 version: 1
 node: a1
-listen: {{rtp: 36000-36999, sip: [{{udp: "{sip}"}}, {{tcp: "{sip}"}}]}}
+listen: {{rtp: 36000-36999, sip: [{{udp: "{sip}"}}, {{tcp: "{sip}"}}{listener}]}}
 trunks:
   carrier: {{from: [127.0.0.1/32, 127.0.0.10/31, 127.0.0.41/32]}}
   narrow: {{from: [127.0.0.20/32], channels: 3}}
+{trunk}
 numbers:
   - {{match: "*", trunk: carrier, scenario: salon}}
   - {{match: "*", trunk: narrow, scenario: salon}}
+{number}
 directory:
   front_desk: {{sip: "sip:desk@127.0.0.1:5070", trunk: carrier}}
 models:
@@ -53,6 +58,9 @@ answer: {{when: at_once}}
 timers: {{drain: 5, first_rtp: 60}}
 limits: {{{limits}}}
 """
+LISTENER = """, {{tls: "{tls}", cert: "{cert}", key: "{cert}", ca: "{ca}"}}"""
+NAMED_TRUNK = """  named: {{from: [127.0.0.22/32], tls: {{ca: "{ca}", identity: [sbc.example]}}}}"""
+NAMED_NUMBER = """  - {match: "*", trunk: named, scenario: salon}"""
 CARRIER_TO_REGISTER_WITH = """\
   home:
     from: [127.0.0.30/32]
@@ -72,16 +80,37 @@ def model_port() -> Iterator[int]:
         yield kept.getsockname()[1]
 
 
+@attrs.frozen
+class Secure:
+    """Where the pair listens for TLS, and who issues certificates."""
+
+    address: Address
+    authority: Authority
+
+
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory, phrases: Path, model_port: int) -> Iterator[Program]:
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Secure:
+    return Secure(Address(HOST, free_port()), Authority(tmp_path_factory.mktemp("authority")))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, phrases: Path, model_port: int, secure: Secure) -> Iterator[Program]:
     """A house of two workers with room for LIMIT calls."""
-    config = house(model_port, f"calls: {LIMIT}")
+    authority, tls = secure.authority, str(secure.address)
+    config = house(
+        model_port,
+        f"calls: {LIMIT}",
+        LISTENER.format(tls=tls, cert=authority.issue(HOST), ca=authority.ca),
+        NAMED_TRUNK.format(ca=authority.ca),
+        NAMED_NUMBER,
+    )
     with Exchange(tmp_path_factory.mktemp("pair"), phrases).run("--workers", "2", config=config, sip="") as program:
         yield program
 
 
-def house(model_port: int, limits: str = "") -> str:
-    return HOUSE.format(model=model_port, limits=limits, sip=Address(HOST, free_port()))
+def house(model_port: int, limits: str = "", listener: str = "", trunk: str = "", number: str = "") -> str:
+    sip = Address(HOST, free_port())
+    return HOUSE.format(model=model_port, limits=limits, sip=sip, listener=listener, trunk=trunk, number=number)
 
 
 @asynccontextmanager
@@ -313,7 +342,7 @@ async def test_a_dispatcher_in_front_may_go_to_the_workers_own_ports(
 async def test_a_house_registers_once_with_its_public_port_and_probes_once(exchange: Exchange, model_port: int) -> None:
     carrier = UdpSocket("127.0.0.30", 0)
     trunk = CARRIER_TO_REGISTER_WITH.format(address=carrier.address)
-    config = house(model_port).replace("numbers:\n", f"{trunk}numbers:\n")
+    config = house(model_port, trunk=trunk)
     asked: list[bytes] = []
     with exchange.run("--workers", "2", config=config, sip="") as program, trio.move_on_after(1.5):
         while True:
@@ -331,12 +360,25 @@ def said(pattern: bytes, messages: list[bytes]) -> set[bytes]:
 
 
 async def test_a_call_over_tcp_is_held_by_a_worker_and_carried_by_the_parent(pair: Program, model_port: int) -> None:
-    wires = Wires([Listener("tcp", Address(HOST, 0))])
-    async with listening_model(model_port), user_agent(HOST, wire=wires, transport="tcp") as phone:
+    async with listening_model(model_port), user_agent(HOST, wire=stream_wire(HOST), transport="tcp") as phone:
         call = await phone.dial(f"sip:anyone@{pair.sip};transport=tcp")
-        await until(lambda: len(call.line.heard) > 10, 5, "to hear us")
-        call.hang_up()
-        await until(lambda: readyz(pair)[1]["calls"] == 0, 5, "the worker to have got the BYE")
+        await talks_and_leaves(call, pair)
+
+
+async def test_a_trunk_is_known_to_workers_by_the_certificate_that_the_parent_has_seen(
+    pair: Program, model_port: int, secure: Secure
+) -> None:
+    wire = stream_wire(NAMED, "tls", certificate=secure.authority.issue("sbc.example", NAMED), ca=secure.authority.ca)
+    async with listening_model(model_port), user_agent(NAMED, wire=wire, transport="tls") as phone:
+        call = await phone.dial(f"sip:anyone@{secure.address};transport=tls")
+        await talks_and_leaves(call, pair)
+
+
+async def talks_and_leaves(call: PhoneCall, program: Program) -> None:
+    await until(lambda: len(call.line.heard) > 10, 5, "to hear us")
+    assert await call.hold() == 200
+    call.hang_up()
+    await until(lambda: readyz(program)[1]["calls"] == 0, 5, "the worker to have got the BYE")
 
 
 def test_metrics_name_the_worker_of_every_sample(pair: Program) -> None:

@@ -58,6 +58,7 @@ async def test_a_reader_that_does_not_read_loses_the_lane_and_not_our_memory() -
     for n in range(200):
         here.send(Note(n, b"x" * 50_000))
     assert here.lost
+    assert here.overflowed
     here.send(Note(0))  # says nothing, and does nothing
     there.close()
 

@@ -211,6 +211,8 @@ class Parent(Staff):
                 hand.heard = trio.current_time()
                 await self._take(hand, word, nursery, began)
             was_ready = hand.ready
+            if lane.overflowed:  # it lives, and does not read
+                os.kill(hand.pid, signal.SIGKILL)
             await self._miss(hand)
             nursery.cancel_scope.cancel()
         return was_ready
