@@ -22,6 +22,7 @@ PATIENCE = 20.0  # seconds an INVITE may take
 AROUND = 3  # packets remembered on each side of a loud one
 EVERY = 50  # a loud packet in so many
 LOUD = 25
+EVENTS = 101  # the payload type of digits, which every phone offers
 _COPIED = re.compile(rb"^(?:via|v|from|f|to|t|call-id|i|cseq|record-route)\s*:.*$", re.I | re.M)
 State = Literal["idle", "invited", "up", "leaving", "over"]
 
@@ -100,7 +101,8 @@ class Line:
         rtpmap = "opus/48000/2" if self.ear.payload_type else "PCMU/8000"
         profile, pt = "RTP/SAVP" if self.key else "RTP/AVP", self.ear.payload_type
         lines = ["v=0", f"o=- 1 1 IN IP4 {HOST}", "s=-", f"c=IN IP4 {HOST}", "t=0 0"]
-        lines += [f"m=audio {self.media.getsockname()[1]} {profile} {pt}", f"a=rtpmap:{pt} {rtpmap}", "a=ptime:20"]
+        lines += [f"m=audio {self.media.getsockname()[1]} {profile} {pt} {EVENTS}", f"a=rtpmap:{pt} {rtpmap}"]
+        lines += [f"a=rtpmap:{EVENTS} telephone-event/{rtpmap.split('/')[1]}", "a=ptime:20"]
         return "".join(f"{line}\r\n" for line in [*lines, *([self.key] if self.key else [])])
 
     # -- what comes ------------------------------------------------------------------------------------------------

@@ -21,8 +21,8 @@ BAD = 1.0  # % of packets late, and % missing, that a run may have and still be 
 class Figures:
     """One measurement. Shares are percent of the packets expected, times milliseconds, memory megabytes."""
 
-    up: int
-    refused: int
+    up: float
+    refused: float
     cpu_ms: float  # per call and second
     core: float  # % of one core
     late: float
@@ -41,7 +41,7 @@ class Figures:
     sender_p99: float
     sender_max: float
     peer_p99: float
-    gone: int
+    gone: float
 
     @property
     def held(self) -> bool:

@@ -31,7 +31,7 @@ def table(rows: Sequence[Row]) -> Table:
     shown = Table("", "calls", "runs", *(title for title, _ in COLUMNS), box=None)
     for row in rows:
         if row.figures is None:
-            shown.add_row(row.name, str(row.calls), "0", f"spoiled: {row.spoiled}")
+            shown.add_row(row.name, str(row.calls), "0", "spoiled")
         else:
             cells = [text(row.figures) for _, text in COLUMNS]
             shown.add_row(row.name, str(row.calls), str(row.runs), *cells)
