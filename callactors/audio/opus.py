@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 
 from callactors.audio.format import AudioFormat
 
@@ -29,9 +30,11 @@ LONGEST = 960  # positions in a packet: 120 ms (RFC 6716 section 3.2.5)
 FRAMES = (20, 40, 80, 160, 320, 480)  # positions that one frame may have
 BITRATE = 24_000
 LOWEST_BITRATE = 6_000
-COMPLEXITY = 3  # of 10: half the time of the default, and nobody hears it at this rate
+COMPLEXITY = 2  # of 10: a third of the time of the default, and nobody hears it at this rate
+QUIET = 25  # packets of digital silence after which the last one is sent again, without asking libopus
+KEEP_ALIVE = 20  # of these, every so many go to who wants none sent: 400 ms, as libopus has it
 EXPECTED_LOSS = 10  # percent, for which redundancy is laid in
-CONCEALED = 800  # positions in a row that are made up: 100 ms; then silence
+CONCEALED, FADING = 800, 400  # positions in a row that are made up (100 ms, then silence), the last of them fainter
 DTX = 2  # a packet of so few bytes need not be sent
 _MOST = 1_275  # bytes of a frame
 _GET_LOOKAHEAD = 4027  # opuslib's own name for it leads nowhere
@@ -171,6 +174,8 @@ class Opus:
         self._heard = (ctypes.c_int16 * (LONGEST * 3))()
         self._said = ctypes.create_string_buffer(_MOST)
         self._missed = CONCEALED  # nothing has been heard that could be gone on with
+        self._quiet = self._length = 0
+        self._silent = b""
         self._set_up()
 
     def _set_up(self) -> None:
@@ -209,8 +214,9 @@ class Opus:
             audio = self._run(following, made, fec=True)
         else:
             audio = self._run(b"", made)
+        faded = _faded(audio or b"", self._missed)
         self._missed += positions
-        return _exactly(audio or b"", positions * WIDTH)
+        return _exactly(faded, positions * WIDTH)
 
     def silence(self, positions: int) -> bytes:
         return bytes(positions * WIDTH)
@@ -227,6 +233,15 @@ class Opus:
 
     def encode(self, audio: bytes) -> bytes:
         """One frame: what has no length of one is padded with silence to the next (60 ms are the most)."""
+        self._quiet = self._quiet + 1 if audio.count(0) == len(audio) == self._length else 0
+        self._length = len(audio)
+        if self._quiet > QUIET:
+            return self._silent if not self.wishes.dtx or self._quiet % KEEP_ALIVE == 0 else b""
+        payload = self._encoded(audio)
+        self._silent = payload or self._silent
+        return payload
+
+    def _encoded(self, audio: bytes) -> bytes:
         positions = len(audio) // WIDTH
         frame = next((frame for frame in FRAMES if frame >= positions), FRAMES[-1])
         audio = _exactly(audio, frame * WIDTH)
@@ -261,6 +276,15 @@ class FileEncoder:
         encode = self._opus.api.encoder.libopus_encode
         count = encode(self._encoder.encoder_state, sound, len(samples) // 2, self._said, _MOST)
         return ctypes.string_at(self._said, max(0, count))
+
+
+def _faded(audio: bytes, missed: int) -> bytes:
+    """Made-up audio, `missed` positions into a gap, as loud as it may still be there."""
+    if not audio or missed + len(audio) // WIDTH <= CONCEALED - FADING:
+        return audio
+    samples = np.frombuffer(audio, np.int16)
+    left = CONCEALED - missed - np.arange(len(samples)) / 3
+    return np.asarray(np.rint(samples * np.clip(left / FADING, 0, 1)), np.int16).tobytes()
 
 
 def _exactly(audio: bytes, size: int) -> bytes:

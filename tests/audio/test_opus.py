@@ -132,8 +132,11 @@ def test_a_gap_goes_on_for_a_tenth_of_a_second_and_ends_in_silence() -> None:
         decoder.decode(packet)
     gap = [decoder.conceal(FRAME, None) for _ in range(8)]
     assert {len(piece) for piece in gap} == {SIZE}
-    assert any(gap[0])
+    loudness = [levels.dbfs(np.frombuffer(piece, np.int16)) for piece in gap]
+    assert loudness[0] > -40
+    assert loudness[2:] == sorted(loudness[2:], reverse=True)
     assert not any(gap[5] + gap[6] + gap[7])
+    assert np.abs(np.frombuffer(gap[4], np.int16)[-24:]).max() < 300  # no edge where the silence begins
 
 
 def test_before_anything_was_heard_a_gap_is_silence() -> None:
@@ -182,6 +185,22 @@ def test_silence_is_not_sent_to_who_asked_for_that_and_comes_now_and_then() -> N
     assert sum(packet == b"" for packet in made) > 70
     assert 1 <= sum(packet != b"" for packet in made[50:]) <= 10
     assert all(packets(quiet))
+
+
+def test_a_long_silence_costs_nothing_and_what_follows_it_sounds_as_it_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = 155  # samples libopus looks ahead
+    sound = np.concatenate([voice(500), np.zeros(opus.RATE * 2, np.int16), voice(1000)])
+    short = packets(sound)
+    monkeypatch.setattr(opus, "QUIET", 10_000)
+    whole = packets(sound)
+    assert len(set(short[60:110])) == 1
+    a, b = (heard([decoder.decode(packet) for packet in made]) for decoder, made in ((Opus(), short), (Opus(), whole)))
+    begins = int(opus.RATE * 2.5)
+    assert np.abs(a[opus.RATE : begins]).max() < 10
+    for ms in (20, 100, 900):
+        end = begins + 24 * ms
+        of_a, of_b = (error(made[begins + late : end + late], sound[begins:end]) for made in (a, b))
+        assert of_a < 1.2 * of_b + 1
 
 
 @pytest.mark.parametrize("positions", [0, 1, 100, 240, 400, 480, 600])

@@ -103,7 +103,7 @@ async def test_without_telephone_events_digits_are_tones_in_the_codec(codec: Cod
 async def test_a_far_end_that_asked_for_pauses_is_sent_none_of_our_silence(autojump_clock: object) -> None:
     async with laid() as table:
         table.start(codec="opus", parameters="usedtx=1")
-        await trio.sleep(2)
+        await trio.sleep(2.1)
         quiet = table.peer.received()
         table.stream.play("u", speech("opus", 200))
         table.stream.end("u")
