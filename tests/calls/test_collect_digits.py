@@ -274,6 +274,24 @@ async def test_a_request_out_of_range_is_told_to_the_model(
         await talk.goes_on()
 
 
+async def test_a_code_that_is_asked_for_right_after_the_card_is_as_private(
+    autojump_clock: object, tmp_path: Path
+) -> None:
+    async with typing(tmp_path) as (talk, asked):
+        talk.caller.press(CARD)
+        await talk.told(asked)
+        asked = await talk.peer.request_tool("collect_digits", {"purpose": "security_code", "digits": 4})
+        await trio.sleep(1)
+        heard_before = len(talk.house.mind.sound)
+        talk.caller.say(400)
+        talk.caller.press("9A87#")
+        assert json.loads(await talk.told(asked))["digits"] == 3
+        assert dbfs(g711.decode(bytes(talk.house.mind.sound[heard_before:]), AudioFormat.PCMU)) < -60
+        assert "DTMF" not in told_the_model(talk)
+        record = await talk.hang_up()
+    assert [row["kind"] for row in record["events"]].count("recording_resumed") <= 1
+
+
 async def test_only_one_number_is_typed_at_a_time(autojump_clock: object, tmp_path: Path) -> None:
     async with typing(tmp_path) as (talk, asked):
         assert "already" in await talk.asks("collect_digits", purpose="pin", digits=4)
