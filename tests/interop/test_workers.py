@@ -56,7 +56,7 @@ models:
   main: {{kind: realtime, url: "ws://127.0.0.1:{model}/v1/realtime"}}
 answer: {{when: at_once}}
 timers: {{drain: 5, first_rtp: 60}}
-limits: {{{limits}}}
+limits: {{lag_ms: off, cpu: off, {limits}}}
 """
 LISTENER = """, {{tls: "{tls}", cert: "{cert}", key: "{cert}", ca: "{ca}"}}"""
 NAMED_TRUNK = """  named: {{from: [127.0.0.22/32], tls: {{ca: "{ca}", identity: [sbc.example]}}}}"""

@@ -33,6 +33,7 @@ numbers: [{{match: "*", trunk: sipp, scenario: salon}}]
 directory: {{front_desk: {{sip: "sip:desk@127.0.0.1:5070", trunk: sipp}}}}
 models: {{offline: {{kind: embedded}}}}
 answer: {{when: at_once}}
+limits: {{lag_ms: off, cpu: off}}
 ledger: {{path: {data}/ledger.db}}
 stores: {{url: "sqlite:///{data}/stores.db"}}
 """
@@ -40,7 +41,10 @@ stores: {{url: "sqlite:///{data}/stores.db"}}
 
 @asynccontextmanager
 async def house(folder: Path) -> AsyncIterator[tuple[Address, int]]:
-    """`callactors run` with the salon and the embedded brain, nothing recorded. Raises Unusable."""
+    """`callactors run` with the salon and the embedded brain, nothing recorded. Raises Unusable.
+
+    What fails first is looked for: a door that closes before anything fails would hide it.
+    """
     (folder / "house.yaml").write_text(CONFIG.format(data=folder))
     options = ["--sip", f"{HOST}:0", "--web", "off", "--data", str(folder)]
     command = [sys.executable, "-m", "callactors", "run", str(folder / "house.yaml"), *options]
