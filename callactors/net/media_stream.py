@@ -141,8 +141,8 @@ class MediaStream:
             return []
         if self._srtp is None:
             self._srtp = Srtp(agreement.security)
-        elif self._srtp.agree(agreement.security, now) and self._sender.sent >= 0x8000:
-            self._sender.renumber()  # our sequence numbers may have passed 65535: see Srtp.agree
+        elif self._srtp.agree(agreement.security, now):
+            self._sender.rekeyed()
         return self._srtp.unopened()
 
     @property

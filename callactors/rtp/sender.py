@@ -56,6 +56,11 @@ class Sender:
         """Somebody else has our SSRC (RFC 3550 section 8.2)."""
         self.ssrc = self._random.getrandbits(32)
 
+    def rekeyed(self) -> None:
+        """SRTP under a new key: where numbers may have passed 65535, another source begins (see Srtp.agree)."""
+        if self.sent >= 0x8000:
+            self.renumber()
+
     def gap(self) -> None:
         """Slots were skipped: what was held back is no longer worth sending."""
         self._held, self._marker = b"", MARKER

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import trio
 
-from callactors.actors.messages import CallAnswered, LegEnded
+from callactors.actors.messages import CallAnswered, CallRinging, LegEnded
 from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.audio.tone import sine
@@ -130,6 +130,21 @@ async def test_who_refuses_what_we_only_prefer_is_asked_in_clear(autojump_clock:
 async def test_what_is_required_is_never_asked_in_clear(autojump_clock: object) -> None:
     async with placed("require", "off", clear=True) as up:
         assert up.side.leg.tried.status == 488
+
+
+async def test_early_media_is_encrypted_and_heard(autojump_clock: object) -> None:
+    manners = Manners(invite=200, rings=2, early=True, srtp="require")
+    async with (
+        leg_bench(trunk=attrs.evolve(TRUNK, srtp="require")) as bench,
+        user_agent(PHONE, manners=manners) as agent,
+    ):
+        side = await bench.place(Hop(*agent.address), listen_early=True)
+        await side.tells(CallRinging)
+        agent.calls[0].line.say(sine(THEIRS, 500))
+        await trio.sleep(1)
+        assert ears.hears(side.samples(), THEIRS)
+        await side.leg.wait_settled()
+        await Up(side, agent.calls[0]).both_speak()
 
 
 @pytest.mark.parametrize(("theirs", "secure"), [("prefer", True), ("off", False)])

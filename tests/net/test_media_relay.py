@@ -14,6 +14,7 @@ from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.rtp.events import AudioArrived, AudioSent
 from callactors.rtp.packet import RtpPacket
+from callactors.rtp.srtp import Keys, Security, Srtp
 from callactors.sdp.formats import Codec
 from callactors.testing.media_peer import Peer, Table, laid
 
@@ -56,6 +57,18 @@ async def test_each_hears_the_other_and_neither_hears_itself(autojump_clock: tri
     for packets in (near, far):
         assert {b.sequence - a.sequence for a, b in itertools.pairwise(packets)} == {1}
         assert {b.timestamp - a.timestamp for a, b in itertools.pairwise(packets)} == {160}
+
+
+async def test_a_secured_leg_and_one_in_clear_hear_each_other(autojump_clock: trio.abc.Clock) -> None:
+    ours, theirs = (Keys("AEAD_AES_128_GCM", bytes([seed]) * 16, bytes([seed]) * 12) for seed in (1, 2))
+    async with bridged() as b:
+        b.table.start(security=Security(send=ours, receive=theirs))
+        b.table.peer.srtp = Srtp(Security(send=theirs, receive=ours))
+        async with trio.open_nursery() as both:
+            both.start_soon(b.table.peer.talk, b.table.stream, 50, 1)
+            both.start_soon(b.far.talk, b.other.stream, 50, 2)
+        await trio.sleep(0.2)
+        assert len(spoken(b.far.received(), 1)) == len(spoken(b.table.peer.received(), 2)) == 50
 
 
 async def test_a_word_is_passed_on_within_70_ms(autojump_clock: trio.abc.Clock) -> None:

@@ -83,3 +83,13 @@ def test_what_is_counted_is_what_was_made_and_numbers_never_skip(ptime: int, ste
     assert speaking.octets == sum(len(packet.payload) for packet in packets)
     numbers = [packet.sequence for packet in packets]
     assert all((b - a) & 0xFFFF == 1 for a, b in pairwise(numbers))
+
+
+def test_new_srtp_keys_make_another_source_only_where_numbers_may_have_passed_65535() -> None:
+    made = sender()
+    before = spoken(made, 100)[-1]
+    made.rekeyed()
+    assert spoken(made, 1)[0].ssrc == before.ssrc
+    spoken(made, 0x8000)
+    made.rekeyed()
+    assert spoken(made, 1)[0].ssrc != before.ssrc

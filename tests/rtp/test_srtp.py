@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
 import struct
 
 import attrs
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +66,38 @@ def test_reports_go_there_and_back(suite: str) -> None:
     packet = ours.protect_rtcp(rtcp())
     assert len(packet) == len(rtcp()) + 4 + SUITES[suite].rtcp_tag
     assert theirs.unprotect_rtcp(packet) == rtcp()
+
+
+@every_suite
+def test_the_wire_is_what_the_rfcs_say_by_another_librarys_ciphers(suite: str) -> None:
+    ours, _ = ends(suite)
+    packets = [ours.protect(rtp(sequence)) for sequence in (65_534, 65_535, 65_536)]
+    opened = by_the_book if not SUITES[suite].aead else by_the_book_of_gcm
+    assert opened(packets[-1], keys(1, suite), rollovers=1) == rtp(65_536)[12:]
+
+
+def derived(master: Keys, label: int, length: int) -> bytes:
+    """RFC 3711 section 4.3.3, with RFC 7714 section 11's longer salt."""
+    start = int.from_bytes(master.salt.ljust(14, b"\0")) ^ label << 48
+    return Cipher(AES(master.key), CTR((start << 16).to_bytes(16))).encryptor().update(bytes(length))
+
+
+def by_the_book(packet: bytes, master: Keys, rollovers: int) -> bytes:
+    """RFC 3711 sections 4.1.1 and 4.2.1."""
+    size = SUITES[master.suite].tag
+    tag = hmac.digest(derived(master, 1, 20), packet[:-size] + rollovers.to_bytes(4), "sha1")[:size]
+    assert packet[-size:] == tag
+    index = rollovers << 16 | int.from_bytes(packet[2:4])
+    start = int.from_bytes(derived(master, 2, 14)) << 16 ^ int.from_bytes(packet[8:12]) << 64 ^ index << 16
+    cipher = Cipher(AES(derived(master, 0, 16)), CTR(start.to_bytes(16)))
+    return cipher.decryptor().update(packet[12:-size])
+
+
+def by_the_book_of_gcm(packet: bytes, master: Keys, rollovers: int) -> bytes:
+    """RFC 7714 sections 8.1 and 9.1."""
+    start = b"\0\0" + packet[8:12] + rollovers.to_bytes(4) + packet[2:4]
+    start = bytes(a ^ b for a, b in zip(start, derived(master, 2, 12), strict=True))
+    return AESGCM(derived(master, 0, len(master.key))).decrypt(start, packet[12:], packet[:12])
 
 
 def test_the_wire_is_libsrtps_published_example() -> None:
