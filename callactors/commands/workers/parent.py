@@ -212,7 +212,7 @@ class Parent(Staff):
                 await self._take(hand, word, nursery, began)
             was_ready = hand.ready
             if lane.overflowed:  # it lives, and does not read
-                os.kill(hand.pid, signal.SIGKILL)
+                _kill(hand)
             await self._miss(hand)
             nursery.cancel_scope.cancel()
         return was_ready
