@@ -344,7 +344,7 @@ class RecordingWanted(Message, frozen=True, gc=False, kw_only=True, tag=True):
     """
 
     wanted: bool
-    by: str  # tool, digit, api
+    by: str  # tool, digit, words, api
 
 
 class CallEnded(Message, frozen=True, gc=False, kw_only=True, tag=True):

@@ -106,7 +106,7 @@ class Call:
 
     def _taping(self) -> Taping:
         ask = lambda: self.conductor.say(self.conductor.phrases.consent)  # noqa: E731  # the conductor comes after it
-        return Taping(self.boxes.tape, self.record, ask, self.playbook.scenario.policies.record_on_digit)
+        return Taping(self.boxes.tape, self.record, ask, self.language, self.playbook.scenario.policies.record_on_digit)
 
     @property
     def spoken(self) -> bool:

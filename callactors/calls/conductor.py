@@ -257,6 +257,7 @@ class Conductor:
 
     def _turn_ended(self, turn: TurnEnded) -> None:
         turn = self.collecting.withheld(turn)
+        self.taping.heard(turn.heard)
         self.turns.append(turn)
         self.record.turn(turn)
         self.tell("turn", heard=turn.heard, said=turn.said, cut_ms=turn.cut_ms, **turn.stages)

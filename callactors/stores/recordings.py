@@ -28,6 +28,7 @@ from callactors.stores.sealed import MasterKey, Sealer, Unsealer
 from callactors.stores.spool import Spool
 
 Format = Literal["wav", "opus"]
+RATES = (8_000, 16_000, 24_000)
 SEALED, PART = ".sealed", ".part"
 DAY = 86_400
 PIECE = 256 * 1024
@@ -109,11 +110,13 @@ class Recordings:
                 return None
             target = kept.path.with_name(f"{kept.call}.opus{SEALED if kept.encrypted else ''}")
             part = target.with_name(target.name + PART)
-            with part.open("wb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                os.chmod(part, 0o600)
-                self._encode(kept, file)
-            part.replace(target)
+            try:
+                with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                    self._encode(kept, file)
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
             kept.path.unlink()
         return Kept.of(target)
 
@@ -124,6 +127,8 @@ class Recordings:
         while len(head) < HEADER and (more := next(pieces, b"")):
             head += more
         rate = int.from_bytes(head[24:28], "little")
+        if head[:4] != b"RIFF" or rate not in RATES:
+            raise RecordingUnreadable("is no recording of ours")
         sealer = Sealer(self._own_master(), kept.call, self.random(16)) if kept.encrypted else None
         if sealer is not None:
             file.write(sealer.header)

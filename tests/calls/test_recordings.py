@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import attrs
+import msgspec
 import numpy as np
 import pytest
 import trio
@@ -15,6 +17,7 @@ from callactors.audio import g711, ogg, wav
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
 from callactors.calls.archive import Archive, recordings_of
+from callactors.calls.playbook import Playbook
 from callactors.config import load
 from callactors.net import offload
 from callactors.stores.ledger import open_ledger
@@ -98,6 +101,43 @@ async def test_nothing_is_recorded_before_the_caller_agreed(autojump_clock: obje
         ("recording_refused", {"wanted": True, "by": "api"}),
         ("recording_consent", {"wanted": True, "by": "tool"}),
     ]
+
+
+@pytest.mark.parametrize(("words", "files_left"), [("Yes, please.", 1), ("No.", 0), ("Yes, I need a haircut.", 0)])
+async def test_a_plain_yes_to_the_question_is_a_consent_whatever_the_agent_makes_of_it(
+    autojump_clock: object, tmp_path: Path, words: str, files_left: int
+) -> None:
+    async with talking(tmp_path, more="recording: {mode: consent}\n") as talk:
+        await talk.caller.hears("greeting", "consent")
+        talk.caller.say(600)
+        await trio.sleep(1.5)
+        await talk.peer.caller_says(words)
+        await agent_says(talk.peer, "How can I help?", 1000)
+        await agent_says(talk.peer, "Hello?", 1000)
+        await trio.sleep(3)
+        record = await talk.hang_up()
+    assert len(files(tmp_path)) == files_left
+    consents = [json.loads(row["body"]) for row in record["events"] if row["kind"] == "recording_consent"]
+    assert [body["by"] for body in consents] == ["words"] * (not words.endswith("haircut."))
+
+
+async def test_a_key_begins_a_recording_and_ends_it(autojump_clock: object, tmp_path: Path) -> None:
+    def with_key(book: Playbook) -> Playbook:
+        policies = msgspec.structs.replace(book.scenario.policies, record_on_digit="5")
+        return attrs.evolve(book, scenario=msgspec.structs.replace(book.scenario, policies=policies))
+
+    async with talking(tmp_path, more="recording: {mode: on_demand}\n", adapt=with_key) as talk:
+        await trio.sleep(1)
+        talk.caller.press("5")
+        await trio.sleep(1)
+        talk.caller.say(600)
+        await trio.sleep(1)
+        talk.caller.press("5")
+        await trio.sleep(1)
+        record = await talk.hang_up()
+    wanted = [json.loads(row["body"]) for row in record["events"] if row["kind"] == "recording_wanted"]
+    assert wanted == [{"wanted": True, "by": "digit"}, {"wanted": False, "by": "digit"}]
+    assert sides(tmp_path, record["id"])[0] == ["caller"]
 
 
 async def test_who_says_no_is_not_recorded(autojump_clock: object, tmp_path: Path) -> None:
@@ -226,10 +266,11 @@ async def test_what_a_killed_process_left_is_converted_at_the_next_start(
     left.append(np.zeros((8000, 2), np.int16).tobytes())
     left.close()  # never finished
     (tmp_path / "recordings" / "0192f0aa.opus.part").write_bytes(b"half")
+    (tmp_path / "recordings" / "0192f0ac.wav").write_bytes(b"something else")
     alive = Spool(tmp_path / "recordings" / "0192f0ab.wav", 8000)
     alive.open()  # another process records it now
     await swept(tmp_path, "mode: always, format: opus")
-    assert files(tmp_path) == ["0192f0aa.opus", "0192f0ab.wav"]
+    assert files(tmp_path) == ["0192f0aa.opus", "0192f0ab.wav", "0192f0ac.wav"]
     alive.close()
 
 
