@@ -34,6 +34,33 @@ def _alaw_compress(linear: int) -> int:
     return (code | 0x80 if linear >= 0 else code) ^ 0x55
 
 
+def _ulaw_expand(code: int) -> int:
+    """G.191 ulaw_expand, statement by statement."""
+    sign = -1 if code < 0x80 else 1
+    mantissa = ~code & 0xFF
+    exponent = (mantissa >> 4) & 0x7
+    mantissa &= 0xF
+    step = 4 << (exponent + 1)
+    return sign * ((0x80 << exponent) + step * mantissa + step // 2 - 4 * 33)
+
+
+def _alaw_expand(code: int) -> int:
+    """G.191 alaw_expand, statement by statement."""
+    rest = (code ^ 0x55) & 0x7F
+    exponent, mantissa = rest >> 4, rest & 0xF
+    if exponent > 0:
+        mantissa += 16
+    mantissa = (mantissa << 4) + 8
+    if exponent > 1:
+        mantissa <<= exponent - 1
+    return mantissa if code > 127 else -mantissa
+
+
+def test_every_code_is_decoded_as_the_reference_does() -> None:
+    assert g711.pcmu_decode(bytes(range(256))).tolist() == [_ulaw_expand(code) for code in range(256)]
+    assert g711.pcma_decode(bytes(range(256))).tolist() == [_alaw_expand(code) for code in range(256)]
+
+
 def test_ulaw_encodes_the_vector() -> None:
     assert g711.pcmu_encode(SAMPLES) == ULAW
 
