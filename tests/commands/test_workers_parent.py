@@ -120,12 +120,22 @@ async def test_a_start_that_fails_is_said_with_the_workers_own_words(tmp_path: P
         played.lane.send(Unable("its tools are missing"))
         played.lane.close()
 
-    with pytest.raises(ExceptionGroup) as problem:
-        async with opened(tmp_path, act):
+    assert await refused(tmp_path, act) == "worker 0: its tools are missing"
+
+
+async def test_a_start_that_ends_without_a_word_is_no_endless_wait(tmp_path: Path) -> None:
+    said = await refused(tmp_path, lambda played: played.lane.close())
+    assert said == "worker 0: its process ended before it was ready"
+
+
+async def refused(folder: Path, act: Any) -> str:
+    """Why such a house cannot start."""
+    with trio.fail_after(10), pytest.raises(ExceptionGroup) as problem:
+        async with opened(folder, act):
             pass
     [said] = leaves(problem.value)
     assert isinstance(said, Unusable)
-    assert str(said) == "worker 0: its tools are missing"
+    return str(said)
 
 
 def leaves(group: BaseException) -> list[BaseException]:

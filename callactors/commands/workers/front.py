@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 import trio
@@ -40,20 +41,17 @@ from callactors.stores.ledger_orphans import Orphan
 from callactors.stores.ledger_rows import CallRefused
 
 
-class Staff:
+class Staff(Protocol):
     """The workers, as the front knows them."""
 
     def loads(self) -> Sequence[Load]:
         """Each as it is now."""
-        raise NotImplementedError
 
     def send(self, worker: int, word: ToWorker) -> None:
         """To one that is usable, or was a moment ago."""
-        raise NotImplementedError
 
     def full(self) -> str:
         """Why nobody takes a call; "" when somebody does."""
-        raise NotImplementedError
 
 
 @attrs.define(eq=False)

@@ -186,6 +186,8 @@ class Parent(Staff):
         try:
             while not self.draining:
                 was_ready = await self._one_life(hand)
+                if not hand.up.is_set():
+                    hand.problem = hand.problem or "its process ended before it was ready"
                 if self.draining or (hand.problem and not hand.up.is_set()):
                     return
                 pause = PAUSE if was_ready else min(LONGEST, pause * 2)
