@@ -1,4 +1,4 @@
-"""SRTP and SRTCP of one stream (RFC 3711, RFC 7714), by libsrtp. The one file that imports pylibsrtp. Its rules:
+"""SRTP and SRTCP of one stream (RFC 3711, RFC 7714), by libsrtp, which calls know from here alone. Rules:
 
 - What does not authenticate, was heard before, or came in clear is MalformedPacket, and changes nothing.
 - New keys (RFC 4568 section 7.1.4) sound at once; for a little while the old ones are still understood.

@@ -326,6 +326,7 @@ def test_a_new_key_after_65535_is_heard_whether_it_counts_on_or_anew(suite: str,
         theirs.unprotect(ours.protect(rtp(sequence)))
     theirs.agree(Security(keys(11, suite), keys(3, suite)), 0.0)
     ours.agree(Security(keys(3, suite), keys(11, suite)), 0.0)
+    assert theirs.unprotect_rtcp(ours.protect_rtcp(rtcp())) == rtcp()
     if not resets:
         for sequence in range(0, 200_000, 10_000):  # an end that keeps its rollovers
             ours.protect(rtp(sequence))
