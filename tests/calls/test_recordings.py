@@ -14,12 +14,15 @@ import trio
 import trio.testing
 
 from callactors.audio import g711, ogg, wav
+from callactors.audio.convert import convert
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
+from callactors.audio.reel import LINEAR
 from callactors.calls.archive import Archive, recordings_of
 from callactors.calls.playbook import Playbook
 from callactors.config import load
 from callactors.net import offload
+from callactors.sip import events as sip
 from callactors.stores.ledger import open_ledger
 from callactors.stores.ledger_reader import Facts, open_reader
 from callactors.stores.recordings import Recordings
@@ -41,6 +44,17 @@ def heard_in(samples: Samples) -> list[str]:
 def sides(data: Path, call: str) -> tuple[list[str], list[str]]:
     found = wav.read((data / "recordings" / f"{call}.wav").read_bytes())
     return heard_in(found.samples[:, 0]), heard_in(found.samples[:, 1])
+
+
+def narrowed(samples: Samples, rate: int) -> Samples:
+    """At 8 kHz."""
+    audio = np.ascontiguousarray(samples).tobytes()
+    return np.frombuffer(convert(audio, LINEAR[rate], AudioFormat.PCM16_8K), np.int16)
+
+
+def onset(samples: Samples) -> float:
+    """Seconds until somebody speaks."""
+    return int(np.argmax(np.abs(samples.astype(int)) > 1000)) / 8000
 
 
 def on_disk(path: str) -> bytes:
@@ -68,6 +82,35 @@ async def test_a_call_is_recorded_as_both_sides_heard_it_and_the_record_tells_ho
     tape = shown(tmp_path, record["id"])["tape"]
     assert (tape["format"], tape["rate"], tape["encrypted"], tape["paused"]) == ("wav", 8000, False, [])
     assert abs(tape["seconds"] - wav.read(on_disk(tape["path"])).ms / 1000) < 0.01
+
+
+@pytest.mark.parametrize(("codec", "rate"), [("opus", 24_000), ("g722", 16_000)])
+async def test_a_wideband_call_is_recorded_in_what_it_was_heard_in_and_a_change_of_codec_keeps_it_aligned(
+    autojump_clock: object, tmp_path: Path, codec: str, rate: int
+) -> None:
+    mind, more = Mind(), "recording: {mode: always}\n"
+    async with (
+        open_house(tmp_path, mind, more=more, loopback=f", codecs: [{codec}, pcmu]") as house,
+        scripted_caller(house.endpoint.address) as caller,
+    ):
+        await caller.call(codecs=(codec, "pcmu"))
+        peer = await mind.session()
+        await caller.hears("greeting")
+        caller.say(600)
+        await trio.sleep(1.5)
+        caller.offer_again(codecs=("pcmu",))
+        await caller.sees(sip.Reanswered)
+        caller.say(600)
+        await agent_says(peer, "Still here.", 600)
+        await trio.sleep(1.5)
+        caller.hang_up()
+        record = await house.record()
+    found = wav.read(on_disk(shown(tmp_path, record["id"])["recording"]))
+    assert found.rate == rate
+    narrow = [narrowed(found.samples[:, side], rate) for side in (0, 1)]
+    assert [heard_in(side) for side in narrow] == [["caller", "caller"], ["greeting", "agent"]]
+    begins = [onset(side[len(side) // 2 :]) for side in narrow]
+    assert abs(begins[0] - begins[1]) < 0.15  # they spoke at the same time
 
 
 async def test_off_is_off(autojump_clock: object, tmp_path: Path) -> None:
