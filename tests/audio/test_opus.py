@@ -163,6 +163,20 @@ def test_what_a_far_end_asks_for(fmtp: str, wishes: Wishes) -> None:
     assert Wishes.parse(fmtp) == wishes
 
 
+@settings(max_examples=100)
+@given(st.text(max_size=80) | st.text("abdefiknostuvxw=;0123456789", max_size=80))
+def test_whatever_a_far_end_asks_for_libopus_can_do(fmtp: str) -> None:
+    wishes = Wishes.parse(fmtp)
+    assert opus.LOWEST_BITRATE <= wishes.bitrate <= opus.BITRATE
+
+
+@pytest.mark.parametrize("fmtp", ["maxplaybackrate=0;maxaveragebitrate=0", "maxplaybackrate=12000;usedtx=1;cbr=1"])
+def test_the_least_a_far_end_can_ask_for_is_still_heard(fmtp: str) -> None:
+    decoder = Opus()
+    sound = heard([decoder.decode(packet) for packet in packets(tone.sine(440, 600, rate=opus.RATE), fmtp)])
+    assert levels.strength(sound[6_000:], 440, rate=opus.RATE) > 0.9
+
+
 def test_a_far_end_with_little_room_gets_fewer_bytes() -> None:
     usual, small = (sum(map(len, packets(voice(2000), fmtp))) for fmtp in ("", "maxaveragebitrate=8000"))
     assert small < 0.55 * usual

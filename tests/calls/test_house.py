@@ -32,9 +32,8 @@ async def test_phrases_on_disk_need_no_brain(tmp_path: Path, monkeypatch: pytest
         assert len(book.cached(text, AudioFormat.PCMA) or b"") == 1600
 
 
-async def test_a_wideband_trunk_hears_the_houses_sentences_in_wideband(tmp_path: Path) -> None:
+async def test_a_wideband_trunk_hears_the_houses_sentences_in_wideband_and_they_are_spoken_once(tmp_path: Path) -> None:
     disk, data = Phrases(weights.VOICE.sha256, tmp_path / "phrases"), str(tmp_path)
-    await disk.store(SENTENCES[0], AudioFormat.PCM16_8K, bytes(3200))
     await disk.store(SENTENCES[0], AudioFormat.PCM16, tone.sine(6000, 200, rate=24_000).tobytes())
     text = """version: 1
 trunks: {wide: {from: [127.0.0.1], codecs: [opus, g722]}}
