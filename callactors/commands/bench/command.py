@@ -31,6 +31,9 @@ def media(
     srtp: Annotated[bool, typer.Option("--srtp", help="A row with SRTP.")] = False,
     opus: Annotated[bool, typer.Option("--opus", help="A row with Opus callers.")] = False,
     recording: Annotated[bool, typer.Option("--recording", help="A row with every call recorded.")] = False,
+    long: Annotated[
+        bool, typer.Option("--long", help="A row with answers of which 10 s are queued, for memory.")
+    ] = False,
     overload: Annotated[bool, typer.Option(help="A row with 150 % of limits.calls offered.")] = True,
     naive: Annotated[bool, typer.Option(help="A row with a naive pipeline, for the ratio.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
@@ -43,7 +46,7 @@ def media(
     if context.invoked_subcommand is not None:
         return
     numbers, audios = _numbers(calls), _audios(model_audio)
-    extras = {"tls": tls, "srtp": srtp, "opus": opus, "recording": recording}
+    extras = {"tls": tls, "srtp": srtp, "opus": opus, "recording": recording, "long": long}
     setups = list(_setups(audios, extras, min(numbers) if overload else None, naive=naive))
     rows = _measured(Plan(numbers, seconds, repeat, setups))
     if picture is not None:

@@ -19,7 +19,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     calls: int
     seconds: float
-    warm: float = 6.0  # seconds until every call has heard its greeting
+    warm: float = 6.0  # seconds from the last answer to the window
     rate: float = 50.0
     opus: bool = False
     srtp: bool = False

@@ -23,7 +23,8 @@ from callactors.commands.bench.row import Figures, Row, figures, row, spoiled
 SETTLED = 1.0  # seconds between two orders to the same house
 NAIVE_MOST = 50  # calls the naive pipeline is asked to carry
 MORE = 1.5  # times limits.calls, for the overload row
-AGAIN = 2  # measurements thrown away at most, per row, because the load spoiled them
+LONG = Script(shortest=12.5, longest=12.5)  # at five times real time, up to 10 s of it wait to be played
+AGAIN = 2  # measurements thrown away at most, per turn of a row, because the load spoiled them
 
 Say = Callable[[str], None]
 
@@ -36,7 +37,8 @@ class Plan:
     seconds: float
     repeat: int
     setups: Sequence[Setup]
-    script: Script = attrs.field(factory=Script)
+    again: int = AGAIN
+    warm: float = 6.0  # seconds from the last call's answer to the window; a greeting is over by then
 
 
 @attrs.define(eq=False)
@@ -59,20 +61,21 @@ class Bench:
         """One house, asked for each number of calls."""
         with tempfile.TemporaryDirectory(prefix="callactors-bench-") as folder:
             async with (
-                model(Path(folder), self.plan.script, setup.tls) as peer,
+                model(Path(folder), LONG if setup.long else Script(), setup.tls) as peer,
                 answering(Path(folder), setup, peer) as (port, pid),
             ):
                 empty = memory_kb([pid])
                 for calls in self._asked(setup):
                     self.say(f"{setup.name}: {calls} calls, {turn + 1} of {self.plan.repeat}")
                     order = Order(port=port, calls=calls, seconds=self.plan.seconds, pids=(pid,), empty_kb=empty)
+                    order = msgspec.structs.replace(order, warm=self.plan.warm, srtp=setup.srtp, opus=setup.opus)
                     await self._measure(setup, order, peer)
 
     async def _measure(self, setup: Setup, order: Order, peer: Model) -> None:
         """One more measurement of a row, or some until one is not spoiled."""
         found = self.measured.setdefault((setup, order.calls), [])
-        for _ in range(1 + AGAIN):
-            loaded = await load(msgspec.structs.replace(order, srtp=setup.srtp, opus=setup.opus))
+        for _ in range(1 + self.plan.again):
+            loaded = await load(order)
             found.append(figures(loaded, await peer.report()))
             await trio.sleep(SETTLED)
             if not spoiled(found[-1]):
@@ -84,6 +87,8 @@ class Bench:
     def _asked(self, setup: Setup) -> list[int]:
         if setup.limit is not None:
             return [round(setup.limit * MORE)]
+        if setup.long:
+            return [min(self.plan.calls)]
         if setup.naive:
             return [min(min(self.plan.calls), NAIVE_MOST)]
         failed = self._failed.get(setup)

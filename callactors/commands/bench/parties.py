@@ -46,6 +46,7 @@ class Setup:
     srtp: bool = False
     opus: bool = False
     recording: bool = False
+    long: bool = False  # answers of which up to 10 s are queued to play
     naive: bool = False
     limit: int | None = None  # limits.calls
 
