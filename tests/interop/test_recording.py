@@ -8,13 +8,19 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import trio
 
 from callactors.audio import wav
 from callactors.audio.g711 import Samples
+from callactors.commands.bench.facts import Script
+from callactors.commands.call_recording import save
+from callactors.errors import CallactorsError
 from callactors.sip.address import Address
 from tests.interop.support import ROOT, Exchange, Program, free_port, sipp, until
 
@@ -24,6 +30,7 @@ version: 1
 trunks: {loopback: {from: [127.0.0.0/8], media_from: [127.0.0.0/8]}}
 numbers: [{match: "*", trunk: loopback, scenario: salon}]
 directory: {front_desk: {sip: "sip:desk@127.0.0.1:5070", trunk: loopback}}
+models: {main: {kind: realtime, url: "ws://127.0.0.1:PORT/v1/realtime"}}
 answer: {when: at_once}
 timers: {first_rtp: 60}
 recording: {mode: always, format: opus, key: "a key that nobody can guess"}
@@ -38,7 +45,7 @@ async def test_a_sealed_recording_outlives_kill_9_and_any_player_plays_it(exchan
         await sipp(tmp_path, at, "-key", "caller", "taped", scenario="is_hung_up_on_after_a_crash", host=HOST, calls=1)
 
     async with trio.open_nursery() as calls:
-        with exchange.run(config=HOUSE, sip=str(at)) as first:
+        with model() as port, exchange.run(config=HOUSE.replace("PORT", str(port)), sip=str(at)) as first:
             calls.start_soon(cut_off)
             (call,) = await first.open_call("taped")
             await trio.sleep(KEPT)
@@ -46,8 +53,8 @@ async def test_a_sealed_recording_outlives_kill_9_and_any_player_plays_it(exchan
             assert await first.exit_code() == -signal.SIGKILL
             assert names(first) == [f"{call['call']}.wav.sealed"]
             assert "--partial" in saved(first, call["call"], tmp_path / "cut.wav")
-            assert saved(first, call["call"], tmp_path / "cut.wav", "--partial") == ""
-        with exchange.run(config=HOUSE, sip=str(at)) as second:
+            assert saved(first, call["call"], tmp_path / "cut.wav", partial=True) == ""
+        with exchange.run(config=HOUSE.replace("PORT", "9"), sip=str(at)) as second:
             await until(lambda: names(second) == [f"{call['call']}.opus.sealed"], 10, "its Opus file")
             facts = second.call(call["call"])
             assert (facts["cause"], facts["tape"]["format"], facts["tape"]["encrypted"]) == ("killed", "opus", True)
@@ -63,14 +70,26 @@ def names(program: Program) -> list[str]:
     return sorted(file.name for file in (program.data / "recordings").iterdir())
 
 
-def saved(program: Program, call: str, out: Path, *options: str) -> str:
-    """`calls recording`, as people use it: what it complained of."""
-    config = program.data.parent / "house.yaml"
-    words = ["calls", "recording", call, "--data", program.data, "--config", config, "--out", out, *options]
-    done = subprocess.run(
-        [sys.executable, "-m", "callactors", *map(str, words)], cwd=ROOT, capture_output=True, text=True
-    )
-    return done.stderr
+def saved(program: Program, call: str, out: Path, *, partial: bool = False) -> str:
+    """`calls recording`: what it complains of."""
+    try:
+        save(call, program.data, out, program.data.parent / "house.yaml", partial)
+    except CallactorsError as error:
+        return str(error)
+    return ""
+
+
+@contextmanager
+def model() -> Iterator[int]:
+    """The bench's model, which speaks half of the time; yields its port."""
+    command = [sys.executable, "-m", "callactors.commands.bench.peer", msgspec.json.encode(Script()).decode()]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline().removeprefix("PORT="))
+        finally:
+            process.stdin.close()  # it ends with it
 
 
 def played(opus: Path, out: Path) -> None:
