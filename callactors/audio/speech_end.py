@@ -15,9 +15,9 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
+from callactors.audio.linear import to_samples
 
 KEPT_MS = 2_000
 RATE = 8_000  # positions a second
@@ -44,7 +44,7 @@ class SpeechEnd:
         opened = min(
             at - (position + _positions(format, audio)) / RATE for at, position, format, audio in self._batches
         )
-        levels = [_levels(linear(audio, format), format.rate) for _, _, format, audio in self._batches]
+        levels = [_levels(to_samples(audio, format), format.rate) for _, _, format, audio in self._batches]
         limit = _threshold(np.concatenate(levels))
         for (_, position, _, _), level in zip(reversed(self._batches), reversed(levels), strict=True):
             loud = np.flatnonzero(level > limit)
@@ -55,15 +55,8 @@ class SpeechEnd:
 
 def onset(audio: bytes, format: AudioFormat) -> float:
     """Seconds of quiet before the first loud window; all of it where none is."""
-    loud = np.flatnonzero(_levels(linear(audio, format), format.rate) > THRESHOLD)
+    loud = np.flatnonzero(_levels(to_samples(audio, format), format.rate) > THRESHOLD)
     return int(loud[0]) * 0.010 if len(loud) else format.ms(audio) / 1000
-
-
-def linear(audio: bytes, format: AudioFormat) -> Samples:
-    """Any format as int16 samples at its own rate."""
-    if format in (AudioFormat.PCMU, AudioFormat.PCMA):
-        return g711.decode(audio, format)
-    return np.frombuffer(audio, np.int16)
 
 
 def _positions(format: AudioFormat, audio: bytes) -> int:
