@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import attrs
-import trio
 
 from callactors.calls.money import DAY
 from callactors.routing.limits import Cap, Limits
@@ -212,10 +211,3 @@ class SharedLimits(Limits):
         tokens, at = bucket.left()
         page.write(page.tokens, column, tokens)
         page.write(page.looked, column, at + clock)
-
-
-async def keep_published(seats: Seats, every: float = 0.1) -> None:
-    """What changes without a decision (a second leg that ends) is known soon enough; until cancelled."""
-    while True:
-        seats.publish()
-        await trio.sleep(every)

@@ -15,7 +15,7 @@ import attrs
 import trio
 
 from callactors.calls.contain import leaves
-from callactors.calls.seats import Seats, SharedLimits, keep_published
+from callactors.calls.seats import Seats, SharedLimits
 from callactors.commands.serving import Lent, Serving, serving
 from callactors.commands.workers.house import House
 from callactors.commands.workers.words import (
@@ -41,7 +41,7 @@ from callactors.stores.ledger_remote import LedgerState, RemoteLedger, Replied, 
 
 LAST_ROWS = 3.0  # seconds for the last rows to be on the parent's disk
 BEAT = 1.0  # seconds between two words that we live
-LOOK = 0.05  # seconds between two looks whether we have become full
+LOOK = 0.1  # seconds between two looks at our counts, and whether we have become full
 
 
 def work(house: House, worker: int, end: socket.socket) -> int:
@@ -107,7 +107,6 @@ class Post:
                 self._watch(up)
                 with self._calls:  # cut short, the process still ends as it should: inside out
                     async with trio.open_nursery() as beside:
-                        beside.start_soon(keep_published, self.seats)
                         beside.start_soon(self._stand, up)
                         self.lane.send(Ready())
                         await self._asked.wait()
@@ -125,9 +124,10 @@ class Post:
         self.seats.watch(lambda: len(board.calls), lambda trunk: up.endpoint.calls(trunk) + limits.coming(trunk), spent)
 
     async def _stand(self, up: Serving) -> None:
-        """Tell the parent that we live, and whether we take calls."""
+        """Tell the parent that we live and whether we take calls, the others what changes without a decision."""
         said, at = None, -BEAT
         while True:
+            self.seats.publish()
             full, now = up.switchboard.full(), trio.current_time()
             if full != said or now - at >= BEAT:
                 self.lane.send(Standing(full))
