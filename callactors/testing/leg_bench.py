@@ -19,7 +19,8 @@ import trio
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import AgentHeard, CallerAudio, LegEnded, Message
 from callactors.actors.sip_leg import SipLeg
-from callactors.audio import g711
+from callactors.audio.convert import convert
+from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
 from callactors.errors import MalformedDescription, NoCommonFormat
 from callactors.net.media_plane import MediaPlane
@@ -64,10 +65,12 @@ class Side:
         return ended
 
     def samples(self) -> Samples:
-        """What has come for a model's ear since the last look."""
+        """What has come for a model's ear since the last look, at 8 kHz."""
         batches = _taken(self.leg.audio)
-        decoded = [g711.decode(batch.audio, batch.format) for batch in batches]
-        return np.concatenate(decoded) if decoded else np.zeros(0, np.int16)
+        if not batches:
+            return np.zeros(0, np.int16)
+        heard = b"".join(batch.audio for batch in batches)
+        return np.frombuffer(convert(heard, batches[0].format, AudioFormat.PCM16_8K), np.int16)
 
     def taped(self) -> list[CallerAudio | AgentHeard]:
         """What has come for the recording since the last look."""

@@ -9,8 +9,9 @@ import attrs
 import pytest
 import trio
 
-from callactors.actors.messages import CallAnswered, CallRinging, HeldByPeer, LegEnded
+from callactors.actors.messages import CallAnswered, CallRinging, DigitPressed, HeldByPeer, LegEnded
 from callactors.audio import g711
+from callactors.audio.convert import convert
 from callactors.audio.format import AudioFormat
 from callactors.audio.tone import sine
 from callactors.routing.cause import Cause
@@ -60,6 +61,26 @@ async def test_both_sides_of_a_placed_leg_hear_each_other(autojump_clock: object
         await trio.sleep(1)
         assert ears.hears(phone.calls[0].line.samples(), 700)
         assert ears.hears(side.samples(), 400)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "spoken"), [(("opus", "pcmu"), "opus"), (("g722",), "g722"), (("pcma", "pcmu"), "pcmu")]
+)
+async def test_a_placed_leg_speaks_the_first_codec_of_ours_that_the_phone_has(
+    theirs: tuple[str, ...], spoken: str, autojump_clock: object
+) -> None:
+    trunk = attrs.evolve(TRUNK, codecs=("opus", "g722", "pcmu", "pcma"))
+    async with leg_bench(trunk=trunk) as bench, user_agent(PHONE, manners=Manners(invite=200), codecs=theirs) as phone:
+        side = await bench.place(reach(phone))
+        await side.leg.wait_settled()
+        side.leg.play("u", convert(sine(700, 500).tobytes(), AudioFormat.PCM16_8K, side.leg.format))
+        phone.calls[0].line.say(sine(400, 500))
+        phone.calls[0].line.press("5")
+        await trio.sleep(1)
+        assert phone.calls[0].line.codec == spoken
+        assert ears.hears(phone.calls[0].line.samples(), 700)
+        assert ears.hears(side.samples(), 400)
+        assert [message.digit for message in side.told if isinstance(message, DigitPressed)] == ["5"]
 
 
 @pytest.mark.parametrize("status", [404, 480, 486, 503, 603])
