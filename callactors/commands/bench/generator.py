@@ -153,16 +153,14 @@ class Generator:
                 self._hear_media(line)
 
     def _hear_media(self, line: Line) -> None:
-        while True:
-            try:
-                packet, ancillary, _, _ = line.media.recvmsg(2048, 64)
-            except BlockingIOError:
-                return
-            except ConnectionRefusedError:
-                continue
-            seconds, nanoseconds = _STAMP.unpack_from(ancillary[0][2]) if ancillary else (0, 0)
-            at = seconds + nanoseconds / 1e9 + self._offset if seconds else time.monotonic()
-            line.ear.hears(packet if line.unprotect is None else line.unprotect(packet), at)
+        """One packet; epoll says again when there is another."""
+        try:
+            packet, ancillary, _, _ = line.media.recvmsg(2048, 64)
+        except (BlockingIOError, ConnectionRefusedError):
+            return
+        seconds, nanoseconds = _STAMP.unpack_from(ancillary[0][2]) if ancillary else (0, 0)
+        at = seconds + nanoseconds / 1e9 + self._offset if seconds else time.monotonic()
+        line.ear.hears(packet if line.unprotect is None else line.unprotect(packet), at)
 
     def _hear_sip(self) -> None:
         while True:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from typing import Literal
@@ -23,6 +24,7 @@ AROUND = 3  # packets remembered on each side of a loud one
 EVERY = 50  # a loud packet in so many
 LOUD = 25
 EVENTS = 101  # the payload type of digits, which every phone offers
+_HEADER = struct.Struct("!BBHII")
 _COPIED = re.compile(rb"^(?:via|v|from|f|to|t|call-id|i|cseq|record-route)\s*:.*$", re.I | re.M)
 State = Literal["idle", "invited", "up", "leaving", "over"]
 
@@ -158,7 +160,7 @@ def _head(payload_type: int, count: int, step: int, ssrc: int) -> bytes:
     """The first packet bears the marker bit."""
     second = payload_type | (0 if count else 0x80)
     timestamp = count * step & 0xFFFFFFFF
-    return b"\x80%c" % second + (count & 0xFFFF).to_bytes(2) + timestamp.to_bytes(4) + (ssrc + 1).to_bytes(4)
+    return _HEADER.pack(0x80, second, count & 0xFFFF, timestamp, ssrc + 1)
 
 
 def header(text: str, name: str) -> str:

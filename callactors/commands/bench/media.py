@@ -81,7 +81,7 @@ class Bench:
             if not spoiled(found[-1]):
                 break
             self.say(f"thrown away: {spoiled(found[-1])}")
-        if not found[-1].held:
+        if not found[-1].holds(order.calls):
             self._failed[setup] = min(order.calls, self._failed.get(setup, order.calls))
 
     def _asked(self, setup: Setup) -> list[int]:

@@ -48,6 +48,10 @@ class Figures:
         """Whether every call that was taken was served well."""
         return self.late < BAD and self.missing < BAD and not self.gone
 
+    def holds(self, calls: int) -> bool:
+        """Whether so many were taken, and served well."""
+        return self.held and self.up >= calls
+
 
 @attrs.frozen
 class Row:

@@ -39,10 +39,10 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def held(rows: Sequence[Row], name: str) -> int | None:
-    """The most calls this row held: no figures, or bad ones, at any number below ends it."""
+    """The most calls this row held: a call refused, no figures, or bad ones, at any number below ends it."""
     most = None
     for row in sorted((row for row in rows if row.name == name), key=lambda row: row.calls):
-        if row.figures is None or not row.figures.held:
+        if row.figures is None or not row.figures.holds(row.calls):
             break
         most = row.calls
     return most
@@ -53,7 +53,7 @@ def as_facts(rows: Sequence[Row]) -> dict[str, object]:
     names = list(dict.fromkeys(row.name for row in rows))
     return {
         "rows": [attrs.asdict(row) for row in rows],
-        "held": {name: held(rows, name) for name in names},
+        "held": {name: held(rows, name) for name in names if not name.endswith("overload")},
         "costs": costs(rows),
         "naive_ratio": ratio(rows),
     }
