@@ -3,7 +3,8 @@
 - `send` waits: signalling is never lost. `offer` never waits: a full mailbox loses its oldest message, and counts it
   (late audio is worse than lost audio). `put` neither waits nor loses: it says whether there was room.
 - Nobody owns an end, so `async for` would not end when the peer is gone: `close()` is explicit.
-- A reader that never waits may have its messages poured into it: whoever offers one runs its `take`, in the same task.
+- A reader that never waits may have its messages poured into it: whoever offers one runs its `take` there and then, and
+  no task is woken. What `take` raises is the reader's own error.
 - One reader. Fifty messages a second and call pass through here: hence no channel, only a queue and whoever waits.
 """
 
@@ -11,11 +12,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 import trio
-from outcome import Error, Value
+from outcome import Error, Value, capture
 from trio.lowlevel import Abort, RaiseCancelT, Task
 
 M = TypeVar("M")
@@ -78,9 +79,8 @@ class Mailbox(Generic[M]):
     def _hand_over(self, message: M) -> None:
         """To the reader, if it waits or never does; else in the queue."""
         if self._take is not None:
-            if self._take(message):
-                return
-            self._take = None
+            self._pour_out(self._take, message)
+            return
         reader = self._reader
         if reader is None:
             self._held.append(message)
@@ -97,23 +97,37 @@ class Mailbox(Generic[M]):
             return self._taken()
         if self._closed:
             raise trio.EndOfChannel
-        if self._reader is not None:
-            raise trio.BusyResourceError("a mailbox has one reader")
-        self._reader = trio.lowlevel.current_task()
-        message: M = await trio.lowlevel.wait_task_rescheduled(self._give_up)
+        message: M = await self._waited()
         return message
 
-    def pour(self, take: Callable[[M], bool] | None) -> None:
-        """From now on messages go straight to `take`, which must not raise; those queued go first. None ends that.
+    async def pour(self, take: Callable[[M], bool]) -> None:
+        """Have every message go straight to `take`, in the task of whoever sends it; those queued go first.
 
-        So does a `take` that says False: that message it has not taken, and it keeps its place in the queue.
+        Returns when `take` has said False: that message it has not taken, and it keeps its place. Raises what `take`
+        raises, and trio.EndOfChannel once closed.
         """
-        self._take = take
-        while take is not None and self._held:
+        while self._held:
             if not take(self._held[0]):
-                self._take = None
+                await trio.lowlevel.checkpoint()
                 return
             self._taken()
+        if self._closed:
+            raise trio.EndOfChannel
+        self._take = take
+        try:
+            await self._waited()
+        finally:
+            self._take = None
+
+    def _pour_out(self, take: Callable[[M], bool], message: M) -> None:
+        taken = capture(take, message)
+        if isinstance(taken, Value) and taken.value:
+            return
+        reader, self._take, self._reader = self._reader, None, None
+        if isinstance(taken, Value):
+            self._held.append(message)
+        if reader is not None:
+            trio.lowlevel.reschedule(reader, taken)
 
     def receive_nowait(self) -> M:
         """The next message, or trio.WouldBlock."""
@@ -147,6 +161,12 @@ class Mailbox(Generic[M]):
         if self._room is not None:
             self._room.unpark()
         return message
+
+    async def _waited(self) -> Any:
+        if self._reader is not None:
+            raise trio.BusyResourceError("a mailbox has one reader")
+        self._reader = trio.lowlevel.current_task()
+        return await trio.lowlevel.wait_task_rescheduled(self._give_up)
 
     def _give_up(self, _: RaiseCancelT) -> Abort:
         self._reader = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import attrs
 import msgspec
@@ -125,7 +126,6 @@ class _Live:
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     _ready: trio.Event = attrs.field(factory=trio.Event)
     _sooner: trio.Event = attrs.field(factory=trio.Event)
-    _slow: trio.Event = attrs.field(factory=trio.Event)
     _busy: int = 0  # lists of actions that are not done
     _due: float = math.inf
     _outbox: Mailbox[list[Action]] = attrs.field(factory=lambda: Mailbox(OUTBOX))
@@ -206,27 +206,15 @@ class _Live:
         """
         await self._ready.wait()
         batches = self.of.caller_audio
-        try:
+        with suppress(trio.EndOfChannel):  # the mailbox for everything else says when to end
             while True:
-                self._slow = trio.Event()
-                batches.pour(self._append)
-                await self._slow.wait()
+                await batches.pour(self._append)
                 if (late := self._wanted(await batches.receive())) is not None:
                     await self._send(InputAudioBufferAppend(audio=late))
-        except trio.EndOfChannel:
-            pass  # nothing more comes: the mailbox for everything else says when to end
-        finally:
-            batches.pour(None)
 
     def _append(self, batch: CallerAudio) -> bool:
         audio = self._wanted(batch)
-        try:
-            if audio is None or self.connection.append(audio):
-                return True
-        except ModelFailed as error:
-            self._end(Lost(error.code, error.fatal))
-        self._slow.set()
-        return False
+        return audio is None or self.connection.append(audio)
 
     def _wanted(self, batch: CallerAudio) -> bytes | None:
         """Its audio, if the model understands it."""

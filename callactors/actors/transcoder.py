@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import attrs
 import trio
 
@@ -57,10 +59,16 @@ class Transcoder:
     # -- caller to model -----------------------------------------------------------------------------------------
 
     async def _uplink(self) -> None:
-        async for batch in self.from_leg:
-            if not self.deaf:
-                self._speech.hears(batch.at, batch.position, batch.format, batch.audio)
-                self.to_model.offer(self._for_model(batch))
+        with suppress(trio.EndOfChannel):
+            while True:
+                await self.from_leg.pour(self._hear)
+
+    def _hear(self, batch: CallerAudio) -> bool:
+        """One batch, in the media plane's own tick."""
+        if not self.deaf:
+            self._speech.hears(batch.at, batch.position, batch.format, batch.audio)
+            self.to_model.offer(self._for_model(batch))
+        return True
 
     def _for_model(self, batch: CallerAudio) -> CallerAudio:
         if batch.format is self._wanted:

@@ -140,16 +140,45 @@ async def test_messages_are_poured_into_a_reader_that_never_waits_until_it_has_e
         return number < 3
 
     box.offer(1)
-    box.pour(take)
-    for number in (2, 3, 4):
-        assert box.put(number)
-    assert (got, box.receive_nowait(), box.receive_nowait(), box.dropped) == ([1, 2], 3, 4, 0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.pour, take)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in (2, 3, 4):
+            assert box.put(number)
+            assert got == [1, 2]
+    assert (box.receive_nowait(), box.receive_nowait(), box.dropped) == (3, 4, 0)
 
 
 async def test_what_is_not_taken_keeps_its_place_among_those_that_waited() -> None:
     box = Mailbox[int](4)
     for number in (1, 2, 3):
         box.offer(number)
-    box.pour(lambda number: number < 2)
+    await box.pour(lambda number: number < 2)
     box.offer(4)
     assert [box.receive_nowait() for _ in range(3)] == [2, 3, 4]
+
+
+async def test_what_a_reader_raises_while_it_is_poured_into_is_its_own_affair() -> None:
+    box = Mailbox[int](4)
+
+    async def pour() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await box.pour(lambda number: 1 / number > 0)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pour)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in (1, 0, 2):
+            box.offer(number)
+    assert box.receive_nowait() == 2
+
+
+async def test_pouring_ends_when_the_mailbox_is_closed_or_the_reader_cancelled(autojump_clock: object) -> None:
+    box = Mailbox[int](4)
+    with trio.move_on_after(1):
+        await box.pour(lambda number: True)
+    box.offer(1)
+    assert box.receive_nowait() == 1
+    box.close()
+    with pytest.raises(trio.EndOfChannel):
+        await box.pour(lambda number: True)
