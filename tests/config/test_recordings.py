@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from callactors import config
@@ -36,9 +34,8 @@ def test_a_key_that_can_be_guessed_is_refused_without_being_shown() -> None:
 
 
 @pytest.fixture
-def without_libopus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def without_libopus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("callactors.config.recordings.missing", lambda: "libopus is not installed")
-    yield
 
 
 def test_opus_without_its_library_is_refused_with_what_to_install(without_libopus: None) -> None:
