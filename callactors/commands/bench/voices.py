@@ -11,6 +11,7 @@ import re
 
 import numpy as np
 
+from callactors.audio.opus import Opus
 from callactors.commands.bench.line import EVERY, LOUD, Line
 
 OPUS = 107  # payload type
@@ -25,11 +26,9 @@ def pcmu() -> tuple[list[bytes], int, int]:
 
 def opus() -> tuple[list[bytes], int, int]:
     """The same by libopus, 24 kbit/s: noise of speech's level, for quiet costs a codec nothing."""
-    import opuslib
-
-    encoder = opuslib.Encoder(24_000, 1, opuslib.APPLICATION_VOIP)
+    encoder = Opus()
     noise = np.random.default_rng(1).normal(0, 1_500, 480 * EVERY).astype(np.int16)
-    return [encoder.encode(noise[480 * turn : 480 * (turn + 1)].tobytes(), 480) for turn in range(EVERY)], OPUS, 960
+    return [encoder.encode(noise[480 * turn : 480 * (turn + 1)].tobytes()) for turn in range(EVERY)], OPUS, 960
 
 
 def secure(line: Line) -> None:
