@@ -57,6 +57,13 @@ class MediaStream:
     `fill` is what leaves while nothing is said; it is not told as AudioSent.
     """
 
+    __slots__ = (
+        "_agreement", "_began", "_codec", "_collided", "_connected", "_deliver", "_frame", "_kept", "_keying",
+        "_latch", "_on_close", "_playout", "_quality", "_random", "_receiver", "_receives", "_recv", "_relay_to",
+        "_relayed", "_reports", "_sender", "_sends", "_sent", "_sent_position", "_silence", "_srtp", "_sweep_at",
+        "_transmit", "address", "counts", "fill", "opened", "pair",
+    )  # fmt: skip
+
     def __init__(
         self,
         pair: Pair,
@@ -249,7 +256,7 @@ class MediaStream:
         except MalformedPacket:
             self.counts.malformed += 1
             return
-        match latch.judge(source, now) if _agreed(packet, agreement) else Verdict.STRANGER:
+        match latch.judge(source, now) if agreement.names(packet.payload_type) else Verdict.STRANGER:
             case Verdict.HEAR:
                 self._hear(packet, now)
             case Verdict.STRANGER:
@@ -491,9 +498,3 @@ class MediaStream:
         counts, source = self._receiver.totals(), self._receiver.source
         jitter = source.jitter_ms if source is not None else 0.0
         return quality("in", counts.packets, counts.lost, counts.late, jitter, _ONE_WAY + self._reports.one_way_ms)
-
-
-def _agreed(packet: rtp.RtpPacket, agreement: Agreement) -> bool:
-    """Of a payload type agreed on, or comfort noise (RFC 3389): only such a packet may be believed."""
-    kind = packet.payload_type
-    return kind in (agreement.payload_type, agreement.telephone_event, 13) or kind in dict(agreement.others)

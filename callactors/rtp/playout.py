@@ -60,6 +60,11 @@ class Playout:
     `take()` once per frame slot; then look at `notices` (and clear it) for utterances begun and finished.
     """
 
+    __slots__ = (
+        "_audio", "_cap", "_drained", "_edge", "_flushed", "_format", "_frame", "_per_ms", "_queue", "_waited",
+        "notices",
+    )  # fmt: skip
+
     def __init__(self, format: AudioFormat = AudioFormat.PCMU) -> None:
         self._speak(format)
         self.notices: list[Began | Finished] = []

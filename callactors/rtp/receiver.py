@@ -61,6 +61,13 @@ class Counts:
 class Receiver:
     """The incoming half of one stream, fed with parsed packets of a believed source. All times are the plane's."""
 
+    __slots__ = (
+        "_adrift", "_expecting_until", "_first_at", "_heard_at", "_joined", "_late_in_a_row", "_lost",
+        "_next_count", "_next_sequence", "_next_ssrc", "_offset", "_out", "_quickest", "_size", "_spoken",
+        "_surplus", "_surplus_watches", "_tail", "_ticks", "_waiting", "_watched", "codec", "counts", "event_type",
+        "events", "opened", "others", "payload_type", "source",
+    )  # fmt: skip
+
     def __init__(
         self,
         codec: Codec,
@@ -149,7 +156,7 @@ class Receiver:
         Fifty a second and call, so nothing is called here that need not be.
         """
         source = self.source
-        if source is None or len(data) < 12 or self._waiting or self._adrift:
+        if source is None or len(data) < 12 or self._waiting or self._adrift or self._surplus:
             return False
         first, second, sequence, stamp, ssrc = _unpack(data)
         if ssrc != source.ssrc or sequence != (source.highest + 1) & 0xFFFF:

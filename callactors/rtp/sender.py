@@ -22,6 +22,11 @@ MARKER = 0x80
 class Sender:
     """Makes the packets of one stream."""
 
+    __slots__ = (
+        "_base", "_codec", "_event_ticks", "_event_type", "_frame_size", "_held", "_marker", "_payload_type",
+        "_random", "_sequence", "_size", "_ticks", "octets", "sent", "ssrc", "whole",
+    )  # fmt: skip
+
     def __init__(self, random: Random) -> None:
         self._random = random
         self.ssrc = random.getrandbits(32)

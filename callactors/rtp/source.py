@@ -10,6 +10,10 @@ _SEQ, _TS = 1 << 16, 1 << 32
 class Source:
     """Counts the packets of one SSRC. Times are seconds; jitter is kept in ticks, `rate` a second."""
 
+    __slots__ = (
+        "_base", "_told", "_transit", "first", "highest", "jitter", "rate", "received", "ssrc", "timestamp",
+    )  # fmt: skip
+
     def __init__(self, ssrc: int, sequence: int, timestamp: int, rate: int = 8_000) -> None:
         self.ssrc, self.rate = ssrc, rate
         self.first = self.highest = sequence

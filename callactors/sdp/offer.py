@@ -63,6 +63,10 @@ class Agreement:
     security: Security | None = None  # SRTP: the keys of both directions; None is plain RTP
     others: tuple[tuple[int, Codec], ...] = ()  # what else they may send at any time (RFC 3264 section 7), our numbers
 
+    def names(self, payload_type: int) -> bool:
+        """Whether we may receive this, or comfort noise (RFC 3389): only such a packet may be believed."""
+        return payload_type in (self.payload_type, self.telephone_event, 13) or payload_type in dict(self.others)
+
     @property
     def srtp(self) -> str:
         """The crypto suite; "" in clear."""
