@@ -75,6 +75,28 @@ async def test_what_a_far_end_says_is_heard_at_its_pitch_and_level(codec: Codec,
     assert levels.strength(sound, 1000) > 0.98
 
 
+@pytest.mark.parametrize("codec", EVERY)
+async def test_lost_packets_are_counted_and_nobody_hears_a_hole(codec: Codec, autojump_clock: object) -> None:
+    encoder, size = make_codec(codec, "useinbandfec=1"), 160 * make_codec(codec).width
+    audio, lost = speech(codec, 2000, 400), {20, 41, 62, 63, 80}
+    async with laid() as table:
+        table.start(codec=codec)
+        begin = trio.current_time()
+        for index, at in enumerate(range(0, len(audio), size)):
+            await trio.sleep_until(begin + 0.02 * (index + 1) - 0.0001)
+            stamp, number = index * encoder.clock_rate // 50, ENCODINGS[codec].number
+            data = table.peer.packet(encoder.encode(audio[at : at + size]), kind=number, timestamp=stamp)
+            if index not in lost:
+                table.peer.rtp.sendto(data, table.stream.address)
+        await trio.sleep(0.2)
+        batches = table.of(AudioArrived)
+    assert sum(batch.lost_ms for batch in batches) == 20 * len(lost)
+    heard = convert(b"".join(batch.audio for batch in batches), FORMATS[codec], AudioFormat.PCM16_8K)
+    sound = np.frombuffer(heard, np.int16)[1600:15_200]
+    quiet = [at for at in range(0, len(sound), 80) if levels.dbfs(sound[at : at + 80]) < -35]
+    assert quiet == []
+
+
 async def test_digits_beside_opus_count_by_its_clock(autojump_clock: object) -> None:
     async with laid() as table:
         table.start(codec="opus")
