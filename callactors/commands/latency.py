@@ -18,6 +18,8 @@ from callactors.audio import wav
 from callactors.commands.latency_picture import strip, svg
 from callactors.testing.response_times import PAUSE, Heard, measure, story
 
+REMEDY = "`calls recording ID --out FILE` decrypts a sealed one, `ffmpeg -i call.opus call.wav` makes a WAV of Ogg/Opus"
+
 
 def latency(
     recording: Annotated[Path, typer.Argument(metavar="RECORDING.wav", help="A stereo WAV of 8, 16, 24 or 48 kHz.")],
@@ -47,7 +49,7 @@ def _heard(recording: Path, agent: str, pause: float) -> Heard:
     try:
         read = wav.read(recording.read_bytes())
     except (OSError, wav.MalformedWav) as error:
-        typer.echo(f"{recording}: {error}", err=True)
+        typer.echo(f"{recording}: {error}; {REMEDY}", err=True)
         raise typer.Exit(2) from error
     if read.channels != 2:
         typer.echo(f"{recording}: {read.channels} channel(s); caller and agent must each have their own", err=True)

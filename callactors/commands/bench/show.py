@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import attrs
 from rich.table import Table
@@ -48,10 +51,22 @@ def held(rows: Sequence[Row], name: str) -> int | None:
     return most
 
 
+def machine() -> dict[str, object]:
+    """What it was measured on."""
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "cpu": models[0].partition(":")[2].strip() if models else platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
 def as_facts(rows: Sequence[Row]) -> dict[str, object]:
     """The whole measurement as one JSON object."""
     names = list(dict.fromkeys(row.name for row in rows))
     return {
+        "machine": machine(),
         "rows": [attrs.asdict(row) for row in rows],
         "held": {name: held(rows, name) for name in names if not name.endswith("overload")},
         "costs": costs(rows),
@@ -88,6 +103,7 @@ def _cpu(rows: Sequence[Row], name: str, calls: int) -> float | None:
 
 def sentences(rows: Sequence[Row]) -> Iterator[str]:
     """What the rows come to."""
+    yield " ".join(f"{name}={fact}" for name, fact in machine().items())
     for name in dict.fromkeys(row.name for row in rows if not row.name.endswith("overload")):
         yield f"{name}: {held(rows, name) or 'none'} calls held (under 1 % late, under 1 % missing, nobody dropped)"
     for addition, cost in costs(rows).items():
