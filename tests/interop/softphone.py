@@ -55,7 +55,7 @@ class Softphone:
         await self.stream.send_all(b"%d:%s," % (len(text), text))
 
     def heard(self) -> Samples:
-        """What has come out of its decoder at 8 kHz, over all its calls; a little of one that goes on is still to come."""
+        """What has come out of its decoder at 8 kHz, over its calls; the end of one that goes on is still to come."""
         pieces = [_narrow(file.read_bytes()) for file in sorted(self.folder.glob("dump-*-dec.wav"))]
         return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
 
