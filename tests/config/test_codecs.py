@@ -12,7 +12,6 @@ from callactors.audio import opus
 from callactors.config.warnings import warn
 from callactors.errors import ConfigError
 
-
 NUMBERS = 'numbers: [{match: "+1312", trunk: acme, scenario: salon}]'
 
 
