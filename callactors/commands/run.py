@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import attrs
 import trio
 import typer
 
@@ -104,16 +107,12 @@ def start(config: Config, agents: Path | None, workers: int | None = None) -> in
 
 
 async def _serve(config: Config, agents: Path | None) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, trio.CancelScope() as everything:
-        async with trio.open_nursery() as watching:
-            asked = trio.Event()
-            watching.start_soon(_watch, signals, asked, everything)
-            async with serving(config, agents=agents) as up:
-                _announce(up.sip, up.web)
-                await asked.wait()
-                log().info("draining", calls=len(up.switchboard.calls))
-                await up.switchboard.drain(config.timers.drain)
-            watching.cancel_scope.cancel()
+    async with _ending() as ending, serving(config, agents=agents) as up:
+        _announce(up.sip, up.web)
+        with ending.calls:
+            await ending.wait_asked()
+            log().info("draining", calls=len(up.switchboard.calls))
+            await up.switchboard.drain(config.timers.drain)
 
 
 def _start_house(house: House) -> None:
@@ -126,24 +125,46 @@ def _start_house(house: House) -> None:
 
 
 async def _serve_house(house: House, zygote: Zygote) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, trio.CancelScope() as everything:
+    async with _ending() as ending, keeping(house, zygote) as (parent, sip, web):
+        _announce(sip, web)
+        with ending.calls:
+            await ending.wait_asked()
+            log().info("draining", calls=parent.calls())
+            await parent.drain()
+
+
+@attrs.define(eq=False)
+class _Ending:
+    """The first signal asks for a drain; the second one, or SIGINT, ends every call, and us from the inside out.
+
+    Whatever comes before we are usable, or after that, ends everything where it stands.
+    """
+
+    everything: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    calls: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    _asked: trio.Event = attrs.field(factory=trio.Event)
+    _usable: bool = False
+
+    async def wait_asked(self) -> None:
+        """We are usable; until somebody wants us to end."""
+        self._usable = True
+        await self._asked.wait()
+
+    async def watch(self, signals: object) -> None:
+        async for number in signals:  # type: ignore[attr-defined]  # trio exports no name for its signal receiver
+            if self._asked.is_set() or number == signal.SIGINT:
+                (self.calls if self._usable and not self.calls.cancel_called else self.everything).cancel()
+            self._asked.set()
+
+
+@asynccontextmanager
+async def _ending() -> AsyncIterator[_Ending]:
+    ending = _Ending()
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, ending.everything:
         async with trio.open_nursery() as watching:
-            asked = trio.Event()
-            watching.start_soon(_watch, signals, asked, everything)
-            async with keeping(house, zygote) as (parent, sip, web):
-                _announce(sip, web)
-                await asked.wait()
-                log().info("draining", calls=parent.calls())
-                await parent.drain()
+            watching.start_soon(ending.watch, signals)
+            yield ending
             watching.cancel_scope.cancel()
-
-
-async def _watch(signals: object, asked: trio.Event, everything: trio.CancelScope) -> None:
-    """The first signal asks for a drain; the second one, or SIGINT, ends everything now."""
-    async for number in signals:  # type: ignore[attr-defined]  # trio exports no name for its signal receiver
-        if asked.is_set() or number == signal.SIGINT:
-            everything.cancel()
-        asked.set()
 
 
 def _announce(sip: Address, web: Address | None) -> None:
