@@ -20,6 +20,7 @@ import typer
 
 from callactors import config as configuration
 from callactors.calls.contain import leaves
+from callactors.commands import garbage
 from callactors.commands.serving import raise_descriptor_limit, serving
 from callactors.commands.workers.house import House
 from callactors.commands.workers.parent import keeping
@@ -108,6 +109,7 @@ def start(config: Config, agents: Path | None, workers: int | None = None) -> in
 
 async def _serve(config: Config, agents: Path | None) -> None:
     async with _ending() as ending, serving(config, agents=agents) as up:
+        garbage.settle()
         _announce(up.sip, up.web)
         with ending.calls:
             await ending.wait_asked()

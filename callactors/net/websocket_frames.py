@@ -26,6 +26,7 @@ PROTOCOL, NOT_UTF8, TOO_LARGE = 1002, 1007, 1009
 NO_CODE = 1005  # section 7.4.1: a close frame without a code
 _CODES = (range(1000, 1004), range(1007, 1015), range(3000, 5000))
 _KEYS = 1024
+KEPT, KEPT_SIZES = 16_384, 256  # bytes, and how many sizes: at most 4 MiB of room
 
 Frame = tuple[int, bytes]
 
@@ -45,24 +46,29 @@ def frame(opcode: int, payload: bytes, *, masked: bool) -> bytes:
     return b"%b%b%b" % (head, key, mask(payload, key))
 
 
-_scratch = np.zeros(4096, np.uint32)
-_scratch_bytes = _scratch.data.cast("B")
+class _Room:
+    """Where payloads of one size are masked, four bytes at a time."""
+
+    def __init__(self, size: int) -> None:
+        self.words = np.zeros((size + 3) >> 2, np.uint32)
+        self.held = self.words.data.cast("B")[:size]
+
+
+_rooms: dict[int, _Room] = {}  # by size: a call's batches are of the same few sizes all the time
 _keys: list[bytes] = []
 
 
 def mask(payload: bytes, key: bytes) -> bytes:
     """`payload` masked or unmasked with a key of four bytes (section 5.3)."""
     size = len(payload)
-    words, held = (_scratch, _scratch_bytes) if size <= len(_scratch_bytes) else _room(size)
-    held[:size] = payload
-    used = words[: (size + 3) >> 2]
-    np.bitwise_xor(used, np.frombuffer(key, np.uint32), out=used)
-    return bytes(held[:size])
-
-
-def _room(size: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint32]], memoryview]:
-    words = np.zeros((size + 3) >> 2, np.uint32)
-    return words, words.data.cast("B")
+    room = _rooms.get(size)
+    if room is None:
+        room = _Room(size)
+        if size <= KEPT and len(_rooms) < KEPT_SIZES:
+            _rooms[size] = room
+    room.held[:] = payload
+    np.bitwise_xor(room.words, np.frombuffer(key, np.uint32), out=room.words)
+    return bytes(room.held)
 
 
 def _new_key() -> bytes:
