@@ -91,7 +91,6 @@ class Call:
             taping=self._taping(),
             redial=self._redial,
             placed=self.dialling is not None,
-            specialist=self.playbook.specialist(self.playbook.scenario.start, self.caller, self.language),
         )
 
     def _collecting(self) -> Collecting:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
-import msgspec
 import trio
 
 from callactors.actors.mailbox import Mailbox
@@ -37,7 +36,6 @@ from callactors.actors.messages import (
     RecordingWanted,
     RtpWentSilent,
     SpeakPhrase,
-    SwapAgent,
     ToolFinished,
     ToolRequested,
     ToolSlow,
@@ -45,20 +43,18 @@ from callactors.actors.messages import (
     TransferTried,
     TurnEnded,
 )
-from callactors.calls.collecting import Collecting, Wanted, wanted_of
+from callactors.calls.collecting import Collecting
 from callactors.calls.line import Line
 from callactors.calls.money import Meter
+from callactors.calls.own_tools import OWN, OwnTools
 from callactors.calls.patience import Patience
 from callactors.calls.playbook import Playbook, Specialist
 from callactors.calls.record import CallRecord
 from callactors.calls.taping import Taping
 from callactors.calls.transfers import Transfers
 from callactors.calls.voice import Voice
-from callactors.errors import BadArguments
 from callactors.routing.cause import Cause
 from callactors.scenario.schema import Phrases
-from callactors.tools.arguments import validate
-from callactors.tools.generated import COLLECT, END, HAND_OVER, RECORD, TRANSFER
 
 LAST_WORDS = 12.0  # seconds the agent may take to finish speaking before we hang up
 Spawn = Callable[..., None]
@@ -81,7 +77,6 @@ class Conductor:
     patience: Patience
     tell: Tell
     spawn: Spawn
-    specialist: Specialist
     meter: Meter
     collecting: Collecting
     taping: Taping
@@ -100,9 +95,29 @@ class Conductor:
     _winding_down: bool = False
     _held: bool = False
     transfers: Transfers = attrs.field(init=False)
+    own_tools: OwnTools = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.transfers = Transfers(self.record, self.to_handoff, self.patience, self.tell)
+        self.own_tools = OwnTools(
+            caller=self.caller,
+            language=self.language,
+            playbook=self.playbook,
+            specialist=self.playbook.specialist(self.playbook.scenario.start, self.caller, self.language),
+            record=self.record,
+            patience=self.patience,
+            collecting=self.collecting,
+            taping=self.taping,
+            transfers=self.transfers,
+            spawn=self.spawn,
+            to_model=self._to_model,
+            wind_down=self.wind_down,
+        )
+
+    @property
+    def specialist(self) -> Specialist:
+        """Who of the scenario's agents speaks now."""
+        return self.own_tools.specialist
 
     @property
     def phrases(self) -> Phrases:
@@ -312,82 +327,12 @@ class Conductor:
             return
         self.tell("tool", tool=request.tool)
         if request.tool not in self.specialist.tools:
-            self._finish_own(request, f"there is no tool {request.tool!r}; {self._offered()}", failed=True)
-        elif request.tool in (HAND_OVER, TRANSFER, END, COLLECT, RECORD):
-            self._own_tool(request)
+            self.own_tools.unknown(request)
+        elif request.tool in OWN:
+            self.own_tools.perform(request)
         else:
             self.patience.busy()
             self.to_tools.offer(request)
-
-    def _offered(self) -> str:
-        return f"there are {', '.join(self.specialist.tools)}"
-
-    def _own_tool(self, request: ToolRequested) -> None:
-        """The generated tools that the call itself performs."""
-        self.record.tool_started(request.session, request.tool_request_id, request.tool, bytes(request.arguments))
-        try:
-            arguments = msgspec.json.decode(request.arguments, type=dict[str, object])
-        except msgspec.DecodeError as error:
-            return self._finish_own(request, f"arguments are not a JSON object: {error}", failed=True)
-        if request.tool == HAND_OVER:
-            self._hand_over(request, str(arguments.get("to", "")))
-        elif request.tool == TRANSFER:
-            self._transfer(str(arguments.get("target", "")), request)
-        elif request.tool == COLLECT:
-            self._collect(request)
-        elif request.tool == RECORD:
-            self._finish_own(request, self.taping.requested(arguments), failed=False)
-        else:
-            self._finish_own(request, "ok", failed=False, tell_model=False)
-            self.wind_down(Cause.AGENT_HUNG_UP)
-
-    def _hand_over(self, request: ToolRequested, name: str) -> None:
-        colleagues = self.playbook.scenario.agents[self.specialist.name].handover
-        if name not in colleagues:
-            wrong = f"there is no colleague {name!r}; there are {', '.join(colleagues)}"
-            return self._finish_own(request, wrong, failed=True)
-        self.specialist = self.playbook.specialist(name, self.caller, self.language)
-        self.record.event("handed_over", to=name)
-        swap = SwapAgent(
-            at=trio.current_time(),
-            instructions=self.specialist.instructions,
-            tools=tuple(self.specialist.schemas()),
-        )
-        self._to_model(swap)
-        self._finish_own(request, f"{name} carries on.", failed=False)
-
-    def _collect(self, request: ToolRequested) -> None:
-        """Have the caller type something in private; the model waits for its token meanwhile."""
-        try:
-            wanted = wanted_of(validate(self.specialist.tools[COLLECT], request.arguments))
-        except BadArguments as error:
-            return self._finish_own(request, str(error), failed=True)
-        if self.collecting.busy:
-            return self._finish_own(request, "the caller is typing something already", failed=True)
-        self.patience.busy()
-        self.spawn(self._collected, request, wanted)
-
-    async def _collected(self, request: ToolRequested, wanted: Wanted) -> None:
-        told = await self.collecting.ask(wanted)
-        self.patience.agent_ended(trio.current_time())
-        self._finish_own(request, msgspec.json.encode(told).decode(), failed=not told["ok"])
-        await self.collecting.settle()
-
-    def _transfer(self, target: str, request: ToolRequested | None) -> None:
-        if not self.transfers.begin(target, request) and request is not None:
-            self._finish_own(request, "the caller is being put through already", failed=True)
-
-    def _finish_own(self, request: ToolRequested, output: str, *, failed: bool, tell_model: bool = True) -> None:
-        finished = ToolFinished(
-            at=trio.current_time(),
-            session=request.session,
-            tool_request_id=request.tool_request_id,
-            output=output,
-            failed=failed,
-        )
-        self.record.tool_done(request.session, request.tool_request_id, "failed" if failed else "finished", output)
-        if tell_model:
-            self._to_model(finished)
 
     def _tool_finished(self, finished: ToolFinished) -> None:
         self.patience.agent_ended(finished.at)
@@ -419,7 +364,7 @@ class Conductor:
         if not self.playbook.targets:
             return False
         self.record.event("handoff", why=why)
-        self._transfer(next(iter(self.playbook.targets)), None)
+        self.transfers.begin(next(iter(self.playbook.targets)), None)
         return True
 
     def _tried(self, tried: TransferTried) -> CallEnded | None:
