@@ -16,6 +16,7 @@ import trio
 
 from callactors.calls.contain import leaves
 from callactors.calls.seats import Seats, SharedLimits
+from callactors.commands import garbage
 from callactors.commands.serving import Lent, Serving, serving
 from callactors.commands.workers.house import House
 from callactors.commands.workers.words import (
@@ -105,6 +106,7 @@ class Post:
             async with serving(config, agents=self.house.agents, lent=lent) as up:
                 self._up = up
                 self._watch(up)
+                garbage.settle()
                 with self._calls:  # cut short, the process still ends as it should: inside out
                     async with trio.open_nursery() as beside:
                         beside.start_soon(self._stand, up)
