@@ -22,11 +22,9 @@ HISTORY = 0.048  # seconds it looks at
 SHORTEST, LONGEST = 0.005, 0.015  # seconds of a pitch period: 66 to 200 Hz
 WHOLE, GONE = 0.010, 0.060  # seconds
 EDGE = 0.005  # seconds that what comes after fades in for
+KEPT = 6  # pieces of 10 ms or more
 
 Floats = npt.NDArray[np.float64]
-
-
-KEPT = 6  # pieces of 10 ms or more
 
 
 class Mended:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from callactors.audio.g711 import Samples
 
 FLOOR = -96.0  # dBFS; what digital silence is said to be
+WINDOW = 0.010  # seconds
+SPEECH = -45.0  # dBFS: softer than this nobody calls it speech
+ABOVE_NOISE = 12.0  # dB that speech rises above its channel's noise
+LOUDEST_NOISE = -25.0  # dBFS: no noise makes speech inaudible
+
+Levels = npt.NDArray[np.float64]
 
 
 def dbfs(samples: Samples) -> float:
@@ -28,7 +36,24 @@ def strength(samples: Samples, frequency: float, *, rate: int = 8000) -> float:
     return min(1.0, float(abs(np.dot(samples, turn)) ** 2) * 2 / len(samples) / total)
 
 
-def loud(samples: Samples, *, threshold: float = -45.0, rate: int = 8000, window_ms: int = 20) -> list[bool]:
-    """Window by window, whether it is above `threshold` dBFS; a short tail counts as a window."""
-    size = rate * window_ms // 1000
-    return [dbfs(samples[at : at + size]) > threshold for at in range(0, len(samples), size)]
+def by_windows(samples: Samples, rate: int) -> Levels:
+    """dBFS of each whole window of WINDOW seconds, FLOOR at the least; a rest that fills no window is left out."""
+    size = round(WINDOW * rate)
+    windows = samples[: len(samples) // size * size].reshape(-1, size)
+    powers = [np.mean(np.square(some, dtype=np.float64), axis=1) for some in _minutes(windows)]
+    power = np.concatenate(powers) / 32768**2 if powers else np.zeros(0)
+    levels: Levels = 10 * np.log10(np.maximum(power, 10 ** (FLOOR / 10)))
+    return levels
+
+
+def _minutes(windows: Samples) -> Iterator[Samples]:
+    """A minute at a time: an hour as float64 would not fit everywhere."""
+    step = round(60 / WINDOW)
+    for at in range(0, len(windows), step):
+        yield windows[at : at + step]
+
+
+def speech_threshold(levels: Levels, share: float) -> float:
+    """Above what a window is speech: SPEECH, or what rises clear of the noise, which is the softest `share` of them."""
+    noise = float(np.quantile(levels, share)) if len(levels) else SPEECH
+    return min(LOUDEST_NOISE, max(SPEECH, noise + ABOVE_NOISE))

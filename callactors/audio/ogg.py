@@ -19,7 +19,7 @@ from callactors.errors import Theirs
 GRANULES = 48_000  # a second
 PAGE = 48_000  # granules of one page at most: a second
 _PAGE = struct.Struct("<4sBBqIIIB")
-CONTINUED, FIRST, LAST = 1, 2, 4
+FIRST, LAST = 2, 4  # flags of a page
 _SEGMENTS = 255
 _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 

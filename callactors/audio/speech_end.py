@@ -3,8 +3,8 @@
 - Batches are kept for KEPT_MS and looked at only when somebody asks: once a turn, not once a batch.
 - A window of 10 ms is speech above -45 dBFS, or above the line's own noise; so the record and a listener of the
   recording mean the same moment.
-- Positions are 1/8000 s. A batch's position is where its audio lies on the leg's timeline; the quickest batch kept says
-  what the clock showed there.
+- A batch's position is where its audio lies on the leg's timeline; the quickest batch kept says what the clock showed
+  there.
 """
 
 from __future__ import annotations
@@ -13,18 +13,14 @@ from collections import deque
 
 import attrs
 import numpy as np
-import numpy.typing as npt
 
+from callactors.audio.codec import POSITIONS
 from callactors.audio.format import AudioFormat
-from callactors.audio.g711 import Samples
+from callactors.audio.levels import SPEECH, WINDOW, by_windows, speech_threshold
 from callactors.audio.linear import to_samples
 
 KEPT_MS = 2_000
-RATE = 8_000  # positions a second
-THRESHOLD = -45.0  # dBFS
-ABOVE_NOISE = 12.0  # dB
-MOST = -25.0  # dBFS: no noise makes speech inaudible
-_FLOOR = 10 ** (-96 / 10)
+NOISE_SHARE = 0.05  # of so short a stretch
 
 
 @attrs.define(eq=False)
@@ -42,36 +38,22 @@ class SpeechEnd:
         if not self._batches:
             return None
         opened = min(
-            at - (position + _positions(format, audio)) / RATE for at, position, format, audio in self._batches
+            at - (position + _positions(format, audio)) / POSITIONS for at, position, format, audio in self._batches
         )
-        levels = [_levels(to_samples(audio, format), format.rate) for _, _, format, audio in self._batches]
-        limit = _threshold(np.concatenate(levels))
+        levels = [by_windows(to_samples(audio, format), format.rate) for _, _, format, audio in self._batches]
+        limit = speech_threshold(np.concatenate(levels), NOISE_SHARE)
         for (_, position, _, _), level in zip(reversed(self._batches), reversed(levels), strict=True):
             loud = np.flatnonzero(level > limit)
             if len(loud):
-                return opened + position / RATE + (int(loud[-1]) + 1) * 0.010
+                return opened + position / POSITIONS + (int(loud[-1]) + 1) * WINDOW
         return None
 
 
 def onset(audio: bytes, format: AudioFormat) -> float:
     """Seconds of quiet before the first loud window; all of it where none is."""
-    loud = np.flatnonzero(_levels(to_samples(audio, format), format.rate) > THRESHOLD)
-    return int(loud[0]) * 0.010 if len(loud) else format.ms(audio) / 1000
+    loud = np.flatnonzero(by_windows(to_samples(audio, format), format.rate) > SPEECH)
+    return int(loud[0]) * WINDOW if len(loud) else format.ms(audio) / 1000
 
 
 def _positions(format: AudioFormat, audio: bytes) -> int:
-    return len(audio) * RATE // (format.rate * format.width)
-
-
-def _levels(samples: Samples, rate: int) -> npt.NDArray[np.float64]:
-    """dBFS of each whole window."""
-    size = rate // 100
-    windows = samples[: len(samples) // size * size].reshape(-1, size)
-    power = np.mean(np.square(windows, dtype=np.float64), axis=1) / 32768**2
-    levels: npt.NDArray[np.float64] = 10 * np.log10(np.maximum(power, _FLOOR))
-    return levels
-
-
-def _threshold(levels: npt.NDArray[np.float64]) -> float:
-    noise = float(np.quantile(levels, 0.05)) if len(levels) else THRESHOLD
-    return min(MOST, max(THRESHOLD, noise + ABOVE_NOISE))
+    return len(audio) * POSITIONS // (format.rate * format.width)

@@ -1,6 +1,6 @@
 """What several processes of one house count together, exactly: calls, channels of trunks, calls a second, money.
 
-- A page of memory they share by fork: each writes its own row alone, and reads the others'. A decision that a count
+- A slate of memory they share by fork: each writes its own row alone, and reads the others'. A decision that a count
   must not pass is made inside `deciding`: one process at a time, by a file lock that any death gives back.
 - Numbers only. A dead worker's counts are taken away by `vacate`; what it spent stays spent.
 """
@@ -24,7 +24,7 @@ _NUMBER = struct.Struct("d")
 _CALLS, _DECIDED, _DAY, _SPENT, _TRUNKS = 0, 1, 2, 3, 4  # columns of a worker's row
 
 
-class Page:
+class Slate:
     """The memory itself, made once before the forks. `trunks` are those whose channels or calls a second are limited.
 
     Rows: one a worker, then what the house had spent before it began, each trunk's bucket, and when that was looked at.
@@ -112,9 +112,9 @@ class Alone:
 
 @attrs.define(eq=False)
 class Seats(Alone):
-    """One worker's place at the page. What it counts itself is asked of what `watch` was given."""
+    """One worker's place at the slate. What it counts itself is asked of what `watch` was given."""
 
-    page: Page
+    slate: Slate
     worker: int
     _calls: Callable[[], int] = attrs.field(default=int, init=False)
     _channels: Callable[[str], int] = attrs.field(default=lambda trunk: 0, init=False)
@@ -129,26 +129,26 @@ class Seats(Alone):
         self._calls, self._channels, self._spent = calls, channels, spent
 
     def calls(self) -> int:
-        return sum(self.page.calls(other) for other in self._others())
+        return sum(self.slate.calls(other) for other in self._others())
 
     def channels(self, trunk: str) -> int:
-        column = self.page.trunks.get(trunk)
-        return 0 if column is None else int(sum(self.page.read(other, column) for other in self._others()))
+        column = self.slate.trunks.get(trunk)
+        return 0 if column is None else int(sum(self.slate.read(other, column) for other in self._others()))
 
     def spent(self, now: int) -> float:
-        return sum(self.page.spent(row, now // DAY) for row in (*self._others(), self.page.house))
+        return sum(self.slate.spent(row, now // DAY) for row in (*self._others(), self.slate.house))
 
     def own_spent(self, now: int) -> float | None:
-        return self.page.spent(self.worker, now // DAY)
+        return self.slate.spent(self.worker, now // DAY)
 
     def publish(self) -> None:
-        self.page.write(self.worker, _CALLS, self._calls())
-        self.page.write(self.worker, _DECIDED, self._decided)
-        for trunk, column in self.page.trunks.items():
-            self.page.write(self.worker, column, self._channels(trunk))
+        self.slate.write(self.worker, _CALLS, self._calls())
+        self.slate.write(self.worker, _DECIDED, self._decided)
+        for trunk, column in self.slate.trunks.items():
+            self.slate.write(self.worker, column, self._channels(trunk))
         if self._spent is not None:
             now, usd = self._spent()
-            self.page.spend(self.worker, now // DAY, usd)
+            self.slate.spend(self.worker, now // DAY, usd)
 
     def note_decision(self) -> None:
         self._decided += 1
@@ -158,7 +158,7 @@ class Seats(Alone):
         if self._depth:
             yield
             return
-        with self.page.locked():
+        with self.slate.locked():
             self._depth += 1
             try:
                 yield
@@ -167,11 +167,11 @@ class Seats(Alone):
                 self.publish()
 
     def _others(self) -> Iterator[int]:
-        return (other for other in range(self.page.workers) if other != self.worker)
+        return (other for other in range(self.slate.workers) if other != self.worker)
 
 
 class SharedLimits(Limits):
-    """A trunk's limits over all workers: channels by the page, calls a second by one bucket that stands there."""
+    """A trunk's limits over all workers: channels by the slate, calls a second by one bucket that stands there."""
 
     def __init__(
         self,
@@ -198,16 +198,16 @@ class SharedLimits(Limits):
 
     @contextmanager
     def _bucket_of(self, trunk: str, now: float) -> Iterator[None]:
-        """The page's bucket is this process's for the time being. Clocks differ by process, so the page has its own."""
-        page, column = self._seats.page, self._seats.page.trunks.get(trunk)
+        """The slate's bucket is this process's for the time being. Clocks differ by process: the slate has its own."""
+        slate, column = self._seats.slate, self._seats.slate.trunks.get(trunk)
         cps = self._caps.get(trunk, Cap()).cps
         if column is None or cps is None:
             yield
             return
         bucket, clock = self._bucket(trunk, cps, now), self._clock() - now
-        if page.read(page.looked, column):
-            bucket.restore(page.read(page.tokens, column), page.read(page.looked, column) - clock)
+        if slate.read(slate.looked, column):
+            bucket.restore(slate.read(slate.tokens, column), slate.read(slate.looked, column) - clock)
         yield
         tokens, at = bucket.left()
-        page.write(page.tokens, column, tokens)
-        page.write(page.looked, column, at + clock)
+        slate.write(slate.tokens, column, tokens)
+        slate.write(slate.looked, column, at + clock)

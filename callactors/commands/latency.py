@@ -16,7 +16,7 @@ from rich.table import Table
 
 from callactors.audio import wav
 from callactors.commands.latency_picture import strip, svg
-from callactors.testing.response_times import PAUSE, Heard, measure, story
+from callactors.testing.response_times import PAUSE, Measured, measure, story
 
 REMEDY = "`calls recording ID --out FILE` decrypts a sealed one, `ffmpeg -i call.opus call.wav` makes a WAV of Ogg/Opus"
 
@@ -44,7 +44,7 @@ def latency(
     raise typer.Exit(0 if heard.answers else 1)
 
 
-def _heard(recording: Path, agent: str, pause: float) -> Heard:
+def _heard(recording: Path, agent: str, pause: float) -> Measured:
     """Exit code 2, with the reason, for what cannot be measured."""
     try:
         read = wav.read(recording.read_bytes())
@@ -58,7 +58,7 @@ def _heard(recording: Path, agent: str, pause: float) -> Heard:
     return measure(read.samples[:, caller], read.samples[:, right], read.rate, pause)
 
 
-def as_facts(heard: Heard) -> dict[str, object]:
+def as_facts(heard: Measured) -> dict[str, object]:
     """One JSON object: every answer and cut-in, and the percentiles."""
     return {
         "seconds": round(heard.seconds, 3),
@@ -72,7 +72,7 @@ def as_facts(heard: Heard) -> dict[str, object]:
     }
 
 
-def show(heard: Heard) -> None:
+def show(heard: Measured) -> None:
     """The same for people: a strip of the call, a table, percentiles."""
     console = Console()
     for line in strip(heard, max(40, console.width - 8)):

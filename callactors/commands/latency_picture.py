@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from callactors.testing.response_times import Heard, Speech
+from callactors.testing.response_times import Measured, Speech
 
 WIDTH, ROW, LEFT, HEIGHT = 960, 26, 60, 150
 CALLER, AGENT, GAP, OVER = "#1b6ca8", "#27834a", "#c0392b", "#b7791f"
 
 
-def strip(heard: Heard, width: int) -> list[str]:
+def strip(heard: Measured, width: int) -> list[str]:
     """Two lines of blocks, caller over agent; a column is a share of the call."""
     return [f"{name:<7} {_blocks(spoken, heard.seconds, width)}" for name, spoken in _rows(heard)]
 
 
-def _rows(heard: Heard) -> tuple[tuple[str, Sequence[Speech]], ...]:
+def _rows(heard: Measured) -> tuple[tuple[str, Sequence[Speech]], ...]:
     return ("caller", heard.caller), ("agent", heard.agent)
 
 
@@ -27,7 +27,7 @@ def _blocks(spoken: Sequence[Speech], seconds: float, width: int) -> str:
     )
 
 
-def svg(heard: Heard) -> str:
+def svg(heard: Measured) -> str:
     """The whole file."""
     scale = (WIDTH - LEFT - 10) / max(heard.seconds, 1e-3)
     body = [*_speech(heard, scale), *_times(heard, scale), *_axis(heard.seconds, scale)]
@@ -36,7 +36,7 @@ def svg(heard: Heard) -> str:
     return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *body, "</svg>"]) + "\n"
 
 
-def _speech(heard: Heard, scale: float) -> Iterator[str]:
+def _speech(heard: Measured, scale: float) -> Iterator[str]:
     for row, (name, spoken) in enumerate(_rows(heard)):
         high, colour = 30 + row * (ROW + 14), (CALLER, AGENT)[row]
         yield f'<text x="6" y="{high + 17}">{name}</text>'
@@ -45,7 +45,7 @@ def _speech(heard: Heard, scale: float) -> Iterator[str]:
             yield f'<rect {across} y="{high}" height="{ROW}" fill="{colour}"/>'
 
 
-def _times(heard: Heard, scale: float) -> Iterator[str]:
+def _times(heard: Measured, scale: float) -> Iterator[str]:
     """A red line from the caller's last sound to the agent's first, and an amber one where the caller cut in."""
     for one in heard.answers:
         x, until = LEFT + one.asked * scale, LEFT + one.answered * scale

@@ -15,7 +15,7 @@ import attrs
 
 from callactors.sdp.description import Attributes, Media
 
-Codec = Literal["pcmu", "pcma", "opus", "g722"]
+CodecName = Literal["pcmu", "pcma", "opus", "g722"]
 
 TELEPHONE_EVENT = 101  # the number we offer for 8 kHz; theirs may be any
 SHOWN = 8  # names of a refused offer that are told
@@ -35,7 +35,7 @@ class Encoding:
     also: tuple[str, ...] = ()  # other ways to write it
 
 
-ENCODINGS: dict[Codec, Encoding] = {
+ENCODINGS: dict[CodecName, Encoding] = {
     "pcmu": Encoding("PCMU/8000", 0, 8_000, also=("PCMU/8000/1",)),
     "pcma": Encoding("PCMA/8000", 8, 8_000, also=("PCMA/8000/1",)),
     "g722": Encoding("G722/8000", 9, 8_000, also=("G722/8000/1",)),  # 16 kHz; the clock is a mistake kept (RFC 3551)
@@ -77,8 +77,8 @@ class Formats:
     numbers of telephone events by clock; `others` are codecs that are none of ours.
     """
 
-    codecs: dict[Codec, int] = attrs.field(factory=dict)
-    fmtp: dict[Codec, str] = attrs.field(factory=dict)
+    codecs: dict[CodecName, int] = attrs.field(factory=dict)
+    fmtp: dict[CodecName, str] = attrs.field(factory=dict)
     events: dict[int, int] = attrs.field(factory=dict)
     others: tuple[str, ...] = ()
 
@@ -99,14 +99,14 @@ class Formats:
                 others.append(encoding)
         return attrs.evolve(found, others=tuple(others))
 
-    def event(self, codec: Codec) -> Event:
+    def event(self, codec: CodecName) -> Event:
         """The telephone events to use beside a codec: on its clock, or, better than none, on any."""
         clock = ENCODINGS[codec].clock
         if clock not in self.events:
             clock = next(iter(self.events), clock)
         return Event(self.events.get(clock), clock)
 
-    def only(self, codec: Codec) -> Formats:
+    def only(self, codec: CodecName) -> Formats:
         """One codec and its telephone events: what an answer has."""
         event = self.event(codec)
         events = {} if event.number is None else {event.clock: event.number}
@@ -145,7 +145,7 @@ def to_offer(codecs: Iterable[str], *, events: bool, previous: Media | None) -> 
     return Formats(numbers, {}, marks)
 
 
-def packet_time(codec: Codec, wanted: int, longest: int) -> int:
+def packet_time(codec: CodecName, wanted: int, longest: int) -> int:
     """The packets to send somebody who wants `wanted` milliseconds in each, and takes no more than `longest`."""
     within = [one for one in ENCODINGS[codec].ptimes if one <= min(wanted, longest)]
     return within[-1] if within else ENCODINGS[codec].ptimes[0]
@@ -158,7 +158,7 @@ def shown(names: Iterable[str]) -> str:
     return text or "no audio at all"
 
 
-def _ours(codecs: Iterable[str]) -> Iterator[Codec]:
+def _ours(codecs: Iterable[str]) -> Iterator[CodecName]:
     return (known for name in codecs for known in ENCODINGS if known == name)
 
 

@@ -28,7 +28,7 @@ from callactors.sdp.description import (
     decimal,
     numeric_host,
 )
-from callactors.sdp.formats import Codec, Formats, packet_time, shown, to_offer
+from callactors.sdp.formats import CodecName, Formats, packet_time, shown, to_offer
 from callactors.sip.address import Address
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -49,7 +49,7 @@ class Agreement:
     """
 
     local: Description
-    codec: Codec
+    codec: CodecName
     payload_type: int
     remote_payload_type: int
     telephone_event: int | None
@@ -61,7 +61,7 @@ class Agreement:
     parameters: str = ""  # what the far end's a=fmtp says of the codec
     event_clock: int = 8_000  # what the durations of telephone events count in, a second
     security: Security | None = None  # SRTP: the keys of both directions; None is plain RTP
-    others: tuple[tuple[int, Codec], ...] = ()  # what else they may send at any time (RFC 3264 section 7), our numbers
+    others: tuple[tuple[int, CodecName], ...] = ()  # our numbers: what they may send at any time (RFC 3264 section 7)
 
     def names(self, payload_type: int) -> bool:
         """Whether we may receive this, or comfort noise (RFC 3389): only such a packet may be believed."""
@@ -225,7 +225,7 @@ def _first_usable(offer: Description, codecs: Sequence[str], protection: Protect
     raise NoCommonFormat(f"no codec of ours is offered: {shown(names)}")
 
 
-def _chosen(formats: Formats, codecs: Sequence[str], ours_first: bool) -> Codec:
+def _chosen(formats: Formats, codecs: Sequence[str], ours_first: bool) -> CodecName:
     common = [name for name in formats.codecs if name in codecs]
     return min(common, key=list(codecs).index) if ours_first else common[0]
 
@@ -293,7 +293,7 @@ def _receiver(host: str, port: int) -> Address:
     return Address(host, port)
 
 
-def _ptime(media: Media, codec: Codec) -> int:
+def _ptime(media: Media, codec: CodecName) -> int:
     """What they want in a packet, as far as the codec has it: from 10 to 60 ms, never over their maxptime; else 20."""
     wanted = _milliseconds(media.attribute("ptime")) or PTIME
     return packet_time(codec, wanted, _milliseconds(media.attribute("maxptime")) or 60)

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import attrs
 
@@ -27,7 +27,6 @@ from callactors.errors import RecordingUnreadable
 from callactors.stores.sealed import MasterKey, Sealer, Unsealer
 from callactors.stores.spool import Spool
 
-Format = Literal["wav", "opus"]
 RATES = (8_000, 16_000, 24_000)
 SEALED, PART = ".sealed", ".part"
 DAY = 86_400

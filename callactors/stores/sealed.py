@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import attrs
@@ -167,12 +167,3 @@ def _zeros(count: int) -> Iterator[bytes]:
         yield bytes(PIECE)
     if count % PIECE:
         yield bytes(count % PIECE)
-
-
-def read_sealed(file: BinaryIO, key: str, take: Callable[[bytes], object], *, partial: bool = False) -> str:
-    """All of a file, piece by piece, to `take`; returns the call it is of. Raises RecordingUnreadable."""
-    unsealer = Unsealer(file, key)
-    unsealer.open()
-    for piece in unsealer.plain(partial):
-        take(piece)
-    return unsealer.call

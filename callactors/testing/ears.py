@@ -12,11 +12,10 @@ import attrs
 import numpy as np
 
 from callactors.audio.g711 import Samples
-from callactors.audio.levels import dbfs, strength
+from callactors.audio.levels import SPEECH, dbfs, strength
 
 RATE = 8000
 WINDOW = 80  # samples: 10 ms
-THRESHOLD = -45.0  # dBFS: softer than this nobody calls it speech
 PAUSE = 0.7  # seconds of quiet that end a stretch of speech
 
 
@@ -102,5 +101,5 @@ def _loud_windows(samples: Samples) -> np.ndarray[tuple[int], np.dtype[np.int64]
     """The numbers of the windows that are speech."""
     if not np.any(np.abs(samples.astype(np.int32)) > 32):  # the usual: idle, or u-law's idle noise
         return np.zeros(0, dtype=np.int64)
-    numbers = [n for n in range(-(-len(samples) // WINDOW)) if dbfs(samples[n * WINDOW : (n + 1) * WINDOW]) > THRESHOLD]
+    numbers = [n for n in range(-(-len(samples) // WINDOW)) if dbfs(samples[n * WINDOW : (n + 1) * WINDOW]) > SPEECH]
     return np.array(numbers, dtype=np.int64)

@@ -19,7 +19,7 @@ from callactors.rtp.events import AudioArrived, MediaEvent
 from callactors.rtp.packet import RtpPacket, parse
 from callactors.rtp.srtp import Security, Srtp
 from callactors.sdp.description import Description, Origin
-from callactors.sdp.formats import ENCODINGS, Codec
+from callactors.sdp.formats import ENCODINGS, CodecName
 from callactors.sdp.offer import Agreement, Direction
 from callactors.sip.address import Address
 
@@ -103,7 +103,7 @@ class Table:
         peer: Peer | MediaStream | None = None,
         *,
         allowed: Callable[[str], bool] = lambda host: False,
-        codec: Codec = "pcmu",
+        codec: CodecName = "pcmu",
         event: int | None = 101,
         direction: Direction = "sendrecv",
         security: Security | None = None,

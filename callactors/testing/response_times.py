@@ -16,18 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from callactors.audio.g711 import Samples
-from callactors.testing.ears import THRESHOLD, percentile
+from callactors.audio.levels import WINDOW, by_windows, speech_threshold
+from callactors.testing.ears import percentile
 
-WINDOW = 0.010  # seconds
 PAUSE = 0.7  # seconds of quiet that end a stretch
 BREATH = 0.3  # seconds of quiet after which an agent that was spoken over has stopped
 SHORTEST = 0.060  # seconds of sound
-ABOVE_NOISE = 12.0  # dB
 NOISE_SHARE = 0.2  # of the windows; what is softest in a conversation is its noise
-LOUDEST_THRESHOLD = -25.0  # dBFS: no noise makes speech inaudible
 SLOW = 3.0  # seconds after which an agent that goes on has not yielded
 OVER = 0.2  # seconds a caller must speak over the agent to have cut in
-_FLOOR = -96.0
 
 
 @attrs.frozen
@@ -63,7 +60,7 @@ class CutIn:
 
 
 @attrs.frozen
-class Heard:
+class Measured:
     """A conversation of two channels. `unanswered` are the ends of the caller's speech that nobody answered."""
 
     seconds: float
@@ -80,15 +77,15 @@ class Heard:
         return {f"p{share}": percentile(times, share / 100) for share in (50, 90, 95, 99)}
 
 
-def measure(caller: Samples, agent: Samples, rate: int, pause: float = PAUSE) -> Heard:
+def measure(caller: Samples, agent: Samples, rate: int, pause: float = PAUSE) -> Measured:
     """Both channels of one recording, `rate` samples a second."""
-    levels = [levels_of(channel, rate) for channel in (caller, agent)]
-    limits = [threshold(channel) for channel in levels]
+    levels = [by_windows(channel, rate) for channel in (caller, agent)]
+    limits = [speech_threshold(channel, NOISE_SHARE) for channel in levels]
     loud = [sounding(channel > limit) for channel, limit in zip(levels, limits, strict=True)]
     asked, said = speech(loud[0], pause), speech(loud[1], pause)
     answers = tuple(_answers(asked, loud[1]))
     answered = {answer.asked for answer in answers}
-    return Heard(
+    return Measured(
         seconds=len(caller) / rate,
         caller=asked,
         agent=said,
@@ -97,31 +94,6 @@ def measure(caller: Samples, agent: Samples, rate: int, pause: float = PAUSE) ->
         cut_ins=tuple(_cut_ins(asked, speech(loud[1], BREATH))),
         thresholds=(limits[0], limits[1]),
     )
-
-
-def levels_of(samples: Samples, rate: int) -> npt.NDArray[np.float64]:
-    """dBFS of each window, against a full-scale square wave; a rest that fills no window is left out."""
-    size = round(WINDOW * rate)
-    windows = samples[: len(samples) // size * size].reshape(-1, size)
-    powers = [np.mean(np.square(some, dtype=np.float64), axis=1) for some in _minutes(windows)]
-    power = np.concatenate(powers) / 32768**2 if powers else np.zeros(0)
-    levels: npt.NDArray[np.float64] = 10 * np.log10(np.maximum(power, 10 ** (_FLOOR / 10)))
-    return levels
-
-
-def _minutes(windows: Samples) -> Iterator[Samples]:
-    """A minute at a time: an hour as float64 would not fit everywhere."""
-    step = round(60 / WINDOW)
-    for at in range(0, len(windows), step):
-        yield windows[at : at + step]
-
-
-def threshold(levels: npt.NDArray[np.float64]) -> float:
-    """Above what a window is speech: THRESHOLD, or what rises clear of this channel's noise."""
-    if not len(levels):
-        return THRESHOLD
-    noise = float(np.quantile(levels, NOISE_SHARE))
-    return min(LOUDEST_THRESHOLD, max(THRESHOLD, noise + ABOVE_NOISE))
 
 
 def sounding(loud: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -172,7 +144,7 @@ def _cut_ins(caller: Sequence[Speech], agent: Sequence[Speech]) -> Iterator[CutI
 Kind = Literal["answer", "cut in", "unanswered"]
 
 
-def story(heard: Heard) -> list[tuple[float, Kind, int | None]]:
+def story(heard: Measured) -> list[tuple[float, Kind, int | None]]:
     """Everything that can be told, in order of time: when, what, and how many ms it took."""
     found: list[tuple[float, Kind, int | None]] = [(one.asked, "answer", one.ms) for one in heard.answers]
     found += [(one.at, "cut in", one.ms) for one in heard.cut_ins]

@@ -6,7 +6,7 @@ import pytest
 
 from callactors.errors import NoCommonFormat
 from callactors.sdp.description import Description, parse
-from callactors.sdp.formats import Codec
+from callactors.sdp.formats import CodecName
 from callactors.sdp.offer import Agreement, accept_answer, make_offer
 from callactors.sdp.offer import answer as make_answer
 
@@ -65,7 +65,7 @@ def test_digits_on_another_clock_are_better_than_none() -> None:
 
 
 @pytest.mark.parametrize(("ours_first", "spoken"), [(False, "pcmu"), (True, "opus")])
-def test_the_offers_order_counts_unless_the_trunk_wants_its_own(ours_first: bool, spoken: Codec) -> None:
+def test_the_offers_order_counts_unless_the_trunk_wants_its_own(ours_first: bool, spoken: CodecName) -> None:
     assert answer("m=audio 4000 RTP/AVP 0 111", "a=rtpmap:111 OPUS/48000/2", ours_first=ours_first).codec == spoken
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from callactors.audio.g711 import Samples
-from callactors.testing.response_times import Heard, measure, story
+from callactors.testing.response_times import Measured, measure, story
 
 RATES = (8_000, 16_000, 24_000, 48_000)
 
@@ -23,7 +23,7 @@ def channel(rate: int, seconds: float, *sounds: tuple[float, float], noise: floa
 
 def heard(
     caller: list[tuple[float, float]], agent: list[tuple[float, float]], rate: int = 8_000, noise: float = 0.0
-) -> Heard:
+) -> Measured:
     return measure(channel(rate, 20, *caller, noise=noise), channel(rate, 20, *agent), rate)
 
 

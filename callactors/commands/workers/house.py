@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from callactors.calls.dialer import caps
-from callactors.calls.seats import Page
+from callactors.calls.seats import Slate
 from callactors.commands.listening import open_wires
 from callactors.config import Config
 from callactors.config.config import replace
@@ -35,7 +35,7 @@ class House:
     count: int
     wires: Wires
     own: list[list[UdpSocket]]
-    page: Page
+    slate: Slate
     key: bytes = attrs.field(factory=lambda: os.urandom(32), repr=False)
 
     @classmethod
@@ -45,14 +45,14 @@ class House:
             raise Unusable(f"listen.rtp has {len(config.listen.rtp)} ports, too few for {count} workers; widen it")
         wires = open_wires(config)
         limited = [name for name, cap in caps(config).items() if cap.channels is not None or cap.cps is not None]
-        return cls(config, agents, count, wires, _own(config, wires, count), Page(count, limited))
+        return cls(config, agents, count, wires, _own(config, wires, count), Slate(count, limited))
 
     def close(self) -> None:
         """Give everything back, for this process; inside a loop."""
         self.wires.close()
         for one in itertools.chain.from_iterable(self.own):
             one.close()
-        self.page.close()
+        self.slate.close()
 
     def config_of(self, worker: int) -> Config:
         """The configuration of one worker: its name, its part of the RTP ports."""

@@ -100,13 +100,13 @@ class Parent(Staff):
     # -- Staff ---------------------------------------------------------------------------------------------------
 
     def loads(self) -> Sequence[Load]:
-        page, draining = self.house.page, self.draining
+        slate, draining = self.house.slate, self.draining
         return [
             Load(
-                page.calls(hand.number),
+                slate.calls(hand.number),
                 hand.ready and hand.lane is not None,
                 bool(hand.full) or draining,
-                page.decided(hand.number),
+                slate.decided(hand.number),
             )
             for hand in self.hands
         ]
@@ -223,7 +223,7 @@ class Parent(Staff):
         """Its process is gone, and what it had with it."""
         desk, hand.desk, hand.ready, hand.lane = hand.desk, None, False, None
         self.front.dispatch.forget(hand.number)
-        self.house.page.vacate(hand.number)
+        self.house.slate.vacate(hand.number)
         if not self.draining and not hand.problem:
             self.crashed += 1
             log().error("worker.lost", worker=hand.number, pid=hand.pid)
@@ -309,8 +309,8 @@ class Parent(Staff):
     async def _count_money(self) -> None:
         """What was spent today before we began."""
         now = self.ledger.wall(trio.current_time())
-        page = self.house.page
-        page.spend(page.house, now // DAY, await self.ledger.usd_since(now - now % DAY))
+        slate = self.house.slate
+        slate.spend(slate.house, now // DAY, await self.ledger.usd_since(now - now % DAY))
 
     def ready(self) -> int:
         """How many workers take calls."""

@@ -83,7 +83,7 @@ class Post:
 
         ledger = RemoteLedger(Path(config.ledger.path), config.node, lane.send)
         wire = HandedWire(house.own[worker], house.wires.public, house.wires.connected, pass_on)
-        return cls(house, worker, lane, ledger, wire, Seats(house.page, worker))
+        return cls(house, worker, lane, ledger, wire, Seats(house.slate, worker))
 
     async def run(self) -> None:
         """Take calls until the parent says otherwise."""
