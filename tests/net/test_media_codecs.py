@@ -15,10 +15,10 @@ from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
 from callactors.rtp.events import AudioArrived, UtteranceHeard
 from callactors.rtp.packet import RtpPacket
-from callactors.sdp.formats import ENCODINGS, Codec
+from callactors.sdp.formats import ENCODINGS, CodecName
 from callactors.testing.media_peer import laid
 
-EVERY: list[Codec] = ["pcmu", "pcma", "g722", "opus"]
+EVERY: list[CodecName] = ["pcmu", "pcma", "g722", "opus"]
 
 
 def speech(codec: str, ms: int, pitch: int = 1000) -> bytes:
@@ -35,7 +35,7 @@ def listened(codec: str, packets: list[RtpPacket]) -> Samples:
 @pytest.mark.parametrize("codec", EVERY)
 @pytest.mark.parametrize("ptime", [10, 20, 40, 60])
 async def test_packets_have_the_length_asked_for_on_the_clock_of_their_codec(
-    codec: Codec, ptime: int, autojump_clock: object
+    codec: CodecName, ptime: int, autojump_clock: object
 ) -> None:
     async with laid() as table:
         table.start(codec=codec, ptime=ptime)
@@ -53,7 +53,7 @@ async def test_packets_have_the_length_asked_for_on_the_clock_of_their_codec(
 
 
 @pytest.mark.parametrize("codec", EVERY)
-async def test_what_a_far_end_says_is_heard_at_its_pitch_and_level(codec: Codec, autojump_clock: object) -> None:
+async def test_what_a_far_end_says_is_heard_at_its_pitch_and_level(codec: CodecName, autojump_clock: object) -> None:
     encoder, size = make_codec(codec), 160 * make_codec(codec).width
     audio = speech(codec, 1000)
     async with laid() as table:
@@ -76,7 +76,7 @@ async def test_what_a_far_end_says_is_heard_at_its_pitch_and_level(codec: Codec,
 
 
 @pytest.mark.parametrize("codec", EVERY)
-async def test_lost_packets_are_counted_and_nobody_hears_a_hole(codec: Codec, autojump_clock: object) -> None:
+async def test_lost_packets_are_counted_and_nobody_hears_a_hole(codec: CodecName, autojump_clock: object) -> None:
     encoder, size = make_codec(codec, "useinbandfec=1"), 160 * make_codec(codec).width
     audio, lost = speech(codec, 2000, 400), {20, 41, 62, 63, 80}
     async with laid() as table:
@@ -110,7 +110,7 @@ async def test_digits_beside_opus_count_by_its_clock(autojump_clock: object) -> 
 
 
 @pytest.mark.parametrize("codec", EVERY)
-async def test_without_telephone_events_digits_are_tones_in_the_codec(codec: Codec, autojump_clock: object) -> None:
+async def test_without_telephone_events_digits_are_tones_in_the_codec(codec: CodecName, autojump_clock: object) -> None:
     async with laid() as table:
         table.start(codec=codec, event=None)
         await trio.sleep(0.1)

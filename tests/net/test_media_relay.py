@@ -15,7 +15,7 @@ from callactors.audio.format import AudioFormat
 from callactors.rtp.events import AudioArrived, AudioSent
 from callactors.rtp.packet import RtpPacket
 from callactors.rtp.srtp import Keys, Security, Srtp
-from callactors.sdp.formats import Codec
+from callactors.sdp.formats import CodecName
 from callactors.testing.media_peer import Peer, Table, laid
 
 
@@ -30,7 +30,7 @@ class Bridge:
 
 
 @asynccontextmanager
-async def bridged(codec: Codec = "pcmu") -> AsyncIterator[Bridge]:
+async def bridged(codec: CodecName = "pcmu") -> AsyncIterator[Bridge]:
     async with laid() as table:
         other = Table(table.plane)
         table.strangers.append(other.peer)
