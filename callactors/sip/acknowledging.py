@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from callactors.sip.address import Hop
 from callactors.sip.core import ACCEPT, Core, Served
-from callactors.sip.deadlines import LIFETIME, Repeater, Timer
+from callactors.sip.deadlines import LIFETIME, Action, Repeater, Timer
 from callactors.sip.dialog import Dialog
 from callactors.sip.events import Acked, NoAck
 from callactors.sip.headers import cseq
@@ -41,6 +41,7 @@ class Acknowledging(Usage):
         self.farewell: list[tuple[str, str]] = []  # the Reason of our BYE
         self.said_bye = False
         self.timer = SessionTimer(core, terms.policy)
+        self.once_acknowledged: list[Action] = []  # what waits for the first ACK
         self.held: Callable[[bytes, float], None] | None = None  # sends what waits for our answer
         self._unacknowledged: dict[int, Unacknowledged] = {}  # by CSeq
         self._acks: dict[int, tuple[bytes, Hop]] = {}  # by CSeq: ours, for a repeated 2xx
@@ -82,6 +83,9 @@ class Acknowledging(Usage):
         self.confirmed = self.settled = True
         if first or body:
             self.tell(Acked(self.number, body))
+        waiting, self.once_acknowledged = self.once_acknowledged, []
+        for action in waiting:
+            action(now)
         if self.finished and not self._unacknowledged:
             self.bye(now)
 

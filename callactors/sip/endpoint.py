@@ -190,7 +190,10 @@ class Endpoint:
         return self._table.remember(session)
 
     def reinvite(self, session: int, body: bytes, *, now: float) -> None:
-        """Offer anew (hold, resume, another address), or ask for an offer with no body; Reanswered follows."""
+        """Offer anew (hold, resume, another address), or ask for an offer with no body; Reanswered follows.
+
+        Before the answer, 491 at once; after ours and before its ACK, once that is here.
+        """
         if (found := self._table.sessions.get(session)) is not None:
             found.reinvite(body, now)
 

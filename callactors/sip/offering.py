@@ -57,9 +57,15 @@ class Offering(Acknowledging):
         self.timer.refresh, self.timer.expire = self._refresh, self.expired
 
     def reinvite(self, body: bytes, now: float) -> None:
-        """Offer anew, or ask for an offer, once the call is answered."""
-        if not self.ended and self.confirmed:
+        """Offer anew, or ask for an offer; while our 200 has no ACK it waits for that (RFC 3261 section 14.1)."""
+        if self.ended:
+            return
+        if self.confirmed:
             self._offer(Offer("INVITE", body), now)
+        elif self.unacknowledged_count:
+            self.once_acknowledged.append(lambda now: self._offer(Offer("INVITE", body), now))
+        else:
+            self.tell(Reanswered(self.number, 491, b""))
 
     def update(self, body: bytes, now: float) -> None:
         """Offer anew by UPDATE, where the first offer has its answer; by re-INVITE where the peer has no UPDATE."""

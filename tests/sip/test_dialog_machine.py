@@ -155,7 +155,7 @@ class Call(RuleBasedStateMachine):
     @rule(name=SIDES, body=st.sampled_from([b"offer", b""]))
     def reinvite(self, name: str, body: bytes) -> None:
         side = self.side(name)
-        side.asked["offers"] += side.up
+        side.asked["offers"] += bool(side.session) and not side.over
         side.endpoint.reinvite(side.session, body, now=self.wire.now)
 
     @rule(name=SIDES)

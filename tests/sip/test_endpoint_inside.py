@@ -181,6 +181,26 @@ def test_a_refer_before_the_answer_is_not_sent() -> None:
     assert (script.collect(), script.told(ReferAnswered)) == ([], [])
 
 
+def test_an_offer_before_the_answer_is_refused_at_once() -> None:
+    script = Script()
+    script.send(request("INVITE", body=SDP))
+    session = script.told(Invited)[0].session
+    script.endpoint.reinvite(session, b"hold", now=0.0)
+    assert (script.collect(), script.told(Reanswered)) == ([], [Reanswered(session, 491, b"")])
+
+
+def test_an_offer_after_our_200_waits_for_its_ack() -> None:
+    script = Script()
+    script.send(request("INVITE", body=SDP))
+    session = script.told(Invited)[0].session
+    script.endpoint.answer(session, SDP, now=0.0)
+    (ok,) = script.collect()
+    assert isinstance(ok, Response)
+    script.endpoint.reinvite(session, b"hold", now=0.0)
+    assert methods(script.collect()) == []
+    assert methods(script.send(request("ACK", to_tag=tag_of(ok.headers, "To")))) == ["INVITE"]
+
+
 def test_an_ack_with_the_invites_own_branch_is_taken_too() -> None:
     script = Script()
     script.send(request("INVITE", body=SDP))
