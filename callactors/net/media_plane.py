@@ -65,7 +65,9 @@ class MediaPlane:
         self._random = random
         self._ports = [Ports(name, ports, random) for name in (host, other) if name is not None]
         self._ready = ReadySockets()
-        self._readers: dict[int, Callable[[float], None]] = {}
+        self._full: list[MediaStream] = []  # those with a batch to tell, once everything of a tick was read
+        self._streams: dict[int, MediaStream] = {}  # by the descriptor of their RTP socket
+        self._reports: dict[int, MediaStream] = {}  # of their RTCP socket
         self._groups: list[list[MediaStream]] = [[] for _ in range(GROUPS)]
         self._open = self._ticks = self._late_ticks = self._skipped = 0
         self._lag = self._worst_lag = 0.0
@@ -104,13 +106,13 @@ class MediaPlane:
             random=self._random,
             now=trio.current_time(),
             patience=(self.first_rtp, self.rtp_silence),
+            on_full=lambda stream: self._full.append(stream),
             on_close=self._closed,
         )
         group.append(stream)
         self._ready.watch(pair.rtp.fileno())
         self._ready.watch(pair.rtcp.fileno())
-        self._readers[pair.rtp.fileno()] = stream.read_rtp
-        self._readers[pair.rtcp.fileno()] = stream.read_rtcp
+        self._streams[pair.rtp.fileno()] = self._reports[pair.rtcp.fileno()] = stream
         self._open += 1
         self._wake.set()
         return stream
@@ -140,16 +142,34 @@ class MediaPlane:
 
     def _tick(self, now: float) -> None:
         self._skip_if_late(now)
-        readers = self._readers
-        for handle in self._ready():
-            if handle in readers:  # one that was read before may have closed it
-                readers[handle](now)
+        self._read(now)
         index = self._index
         scheduled, frame = self._epoch + index * TICK, index // GROUPS
-        for stream in tuple(self._groups[index % GROUPS]):
-            stream.slot(now, scheduled, frame)
+        group = tuple(self._groups[index % GROUPS])
+        for stream in group:
+            stream.speak(now, scheduled, frame)
+        for stream in group:
+            stream.transmit()
+        for stream in group:
+            stream.look(now)
         self._index = index + 1
         self._ticks += 1
+
+    def _read(self, now: float) -> None:
+        """One datagram of every socket that has one: all are taken, then all are read, then batches told."""
+        fetched: list[MediaStream] = []
+        for handle in self._ready():
+            stream = self._streams.get(handle)
+            if stream is not None:
+                if stream.fetch():
+                    fetched.append(stream)
+            elif handle in self._reports:
+                self._reports[handle].read_rtcp(now)
+        for stream in fetched:
+            stream.read(now)
+        full, self._full = self._full, []
+        for stream in full:
+            stream.tell_full(now)
 
     def _skip_if_late(self, now: float) -> None:
         lag = now - (self._epoch + self._index * TICK)
@@ -168,8 +188,9 @@ class MediaPlane:
         for group in self._groups:
             if stream in group:
                 group.remove(stream)
-        for socket in (stream.pair.rtp, stream.pair.rtcp):
-            self._ready.forget(socket.fileno())
-            del self._readers[socket.fileno()]
+        rtp, rtcp = stream.pair.rtp.fileno(), stream.pair.rtcp.fileno()
+        self._ready.forget(rtp)
+        self._ready.forget(rtcp)
+        del self._streams[rtp], self._reports[rtcp]
         next(ports for ports in self._ports if ports.host == stream.pair.address.host).give_back(stream.pair)
         self._open -= 1

@@ -11,29 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import trio
 
 from callactors.audio.codec import POSITIONS, Codec
 from callactors.audio.codecs import make_codec
 from callactors.audio.convert import Converter
+from callactors.audio.format import AudioFormat
 from callactors.errors import MalformedPacket
 from callactors.net import media_socket
 from callactors.net.media_counts import StreamCounts
 from callactors.net.media_fill import Fill
 from callactors.net.media_reports import Reports
 from callactors.net.media_socket import Pair, reachable
+from callactors.net.media_spoken import Spoken
 from callactors.rtp import packet as rtp
-from callactors.rtp.events import (
-    AudioSent,
-    DigitArrived,
-    MediaEvent,
-    UtteranceHeard,
-    UtteranceStarted,
-)
+from callactors.rtp.events import DigitArrived, MediaEvent
 from callactors.rtp.keying import Keying
 from callactors.rtp.latch import Latch, Source, Verdict
-from callactors.rtp.playout import FRAME, Began, Finished, Heard, Playout
+from callactors.rtp.playout import FRAME, Heard, Playout
 from callactors.rtp.quality import Quality, quality
 from callactors.rtp.receiver import HOLD, Receiver
 from callactors.rtp.relay import Relay
@@ -44,7 +41,6 @@ from callactors.rtp.telephone_event import EventPacket
 from callactors.sdp.offer import Agreement
 
 SWEEP = 0.25  # seconds between looks at silence, latch and reports
-SENT_BATCH = 3  # frames told at once
 KEPT = 16  # packets of a source not believed yet
 DRAIN = 1_024  # datagrams that may have queued up before connect(); with more, connecting is tried again later
 BUFFER = 2_048
@@ -58,10 +54,10 @@ class MediaStream:
     """
 
     __slots__ = (
-        "_agreement", "_began", "_codec", "_collided", "_connected", "_deliver", "_frame", "_kept", "_keying",
-        "_latch", "_on_close", "_playout", "_quality", "_random", "_receiver", "_receives", "_recv", "_relay_to",
-        "_relayed", "_reports", "_sender", "_sends", "_sent", "_sent_position", "_silence", "_srtp", "_sweep_at",
-        "_transmit", "address", "counts", "fill", "opened", "pair",
+        "_agreement", "_codec", "_collided", "_connected", "_deliver", "_fetched", "_frame", "_from", "_kept",
+        "_keying", "_latch", "_on_close", "_on_full", "_outgoing", "_playout", "_quality", "_random", "_receiver",
+        "_receives", "_recv", "_relay_to", "_relayed", "_reports", "_sender", "_sends", "_silence", "_spoken",
+        "_srtp", "_sweep_at", "_transmit", "address", "counts", "fill", "opened", "pair",
     )  # fmt: skip
 
     def __init__(
@@ -72,13 +68,15 @@ class MediaStream:
         random: Random,
         now: float,
         patience: tuple[float, float],
+        on_full: Callable[[MediaStream], None],
         on_close: Callable[[MediaStream], None],
     ) -> None:
         self.pair, self.address = pair, pair.address
         self._recv, self._transmit = pair.rtp.recv, pair.rtp.send
         self.counts = StreamCounts()
         self.opened = now
-        self._deliver, self._on_close, self._random = deliver, on_close, random
+        self._deliver, self._random = deliver, random
+        self._on_full, self._on_close = on_full, on_close
         self._silence = SilenceWatch(*patience, now)
         self._playout = Playout()
         self._reports = Reports(random)
@@ -95,9 +93,10 @@ class MediaStream:
         self._keying = Keying()
         self._relay_to: MediaStream | None = None
         self._relayed: Relay | None = None
-        self._sent: list[bytes] = []
-        self._sent_position = 0
-        self._began: dict[str, float] = {}
+        self._spoken = Spoken(deliver)
+        self._outgoing: list[bytes] = []  # datagrams of this slot
+        self._fetched = b""
+        self._from: Any = None  # its sender, where the socket is not connected
         self._sweep_at = now
         self._quality: tuple[Quality, Quality] | None = None
 
@@ -167,7 +166,7 @@ class MediaStream:
 
     def flush(self) -> Heard:
         """Barge-in: drop what is queued, say what was heard. Later audio of these utterances is ignored."""
-        self._began.clear()
+        self._spoken.forget()
         return self._playout.flush()
 
     def heard(self) -> Heard:
@@ -200,7 +199,8 @@ class MediaStream:
             return self._quality
         now = trio.current_time()
         self._quality = (self._quality_in(), self._reports.quality_out(self._sender.sent, _ONE_WAY))
-        self._tell_sent(now)
+        if self._codec is not None:
+            self._spoken.tell(self._codec.format, now)
         if self._receiver is not None:
             if self._receiver.pending:
                 self._tell_batch(self._receiver, now)
@@ -211,19 +211,26 @@ class MediaStream:
 
     # -- packets in ----------------------------------------------------------------------------------------------
 
-    def read_rtp(self, now: float) -> None:
-        """One datagram, if there is one: the socket is ready."""
+    def fetch(self) -> bool:
+        """The socket is ready: take one datagram from it, if there is one; `read` reads it."""
         try:
             if self._connected:
-                self._known(self._recv(BUFFER), now)
-                return
-            data, source = self.pair.rtp.recvfrom(BUFFER)
+                self._fetched, self._from = self._recv(BUFFER), None
+            else:
+                self._fetched, self._from = self.pair.rtp.recvfrom(BUFFER)
         except BlockingIOError:
-            return
+            return False
         except OSError:  # the ICMP answer to something we sent
             self.counts.refused += 1
-            return
-        self._received(data, source[:2], now)
+            return False
+        return True
+
+    def read(self, now: float) -> None:
+        """What `fetch` has taken."""
+        if self._from is None:
+            self._known(self._fetched, now)
+        else:
+            self._received(self._fetched, self._from[:2], now)
 
     def _known(self, data: bytes, now: float) -> None:
         """A datagram on a connected socket: it is the latched source's."""
@@ -244,7 +251,12 @@ class MediaStream:
             return
         self._silence.heard_at = now
         if receiver is not None and receiver.ready:
-            self._tell_batch(receiver, now)
+            self._on_full(self)
+
+    def tell_full(self, now: float) -> None:
+        """The batch that was ready when `on_full` was called, after what else came in this tick was read."""
+        if self._receiver is not None and self._receiver.ready and self._quality is None:
+            self._tell_batch(self._receiver, now)
 
     def _received(self, data: bytes, source: Source, now: float) -> None:
         latch, agreement = self._latch, self._agreement
@@ -337,18 +349,26 @@ class MediaStream:
 
     # -- packets out ---------------------------------------------------------------------------------------------
 
-    def slot(self, now: float, scheduled: float, frame: int) -> None:
-        """The stream's turn, every 20 ms: one packet out, then what is overdue."""
-        if self._agreement is None or self._quality is not None:
+    def speak(self, now: float, scheduled: float, frame: int) -> None:
+        """The stream's turn, every 20 ms: its packets are made; `transmit` sends them, then `look` what is overdue.
+
+        Each for all streams of a slot before the next: small steps that take turns throw each other out of the cache.
+        """
+        if not self._sends or self._codec is None or self._quality is not None:
             return
-        if self._sends:
-            if frame != self._frame + 1:
-                self._sender.gap()
-                self._tell_sent(now)
-            self._frame = frame
-            self._speak(now, scheduled, frame * FRAME)
+        if frame != self._frame + 1:
+            self._sender.gap()
+            self._spoken.tell(self._codec.format, now)
+        self._frame = frame
+        self._say(self._codec.format, now, scheduled, frame * FRAME)
+
+    def look(self, now: float) -> None:
+        """After the packets of a slot have left."""
+        if self._codec is None or self._quality is not None:
+            return
         if self._playout.notices:
-            self._tell_notices(now)
+            notices, self._playout.notices = self._playout.notices, []
+            self._spoken.notice(notices, self._codec.format, now)
         receiver = self._receiver
         if receiver is not None:
             digits = receiver.settle(now)
@@ -359,71 +379,47 @@ class MediaStream:
         if now >= self._sweep_at:
             self._sweep(now)
 
-    def _speak(self, now: float, scheduled: float, at: int) -> None:
+    def _say(self, format: AudioFormat, now: float, scheduled: float, at: int) -> None:
         relayed = self._relayed.take() if self._relayed is not None else None
         if self._keying.slots:
-            self._send(self._digit_slot(self._keying.take(), at))
-            self._tell_sent(now)
+            self._outgoing += self._digit_slot(self._keying.take(), at)
+            self._spoken.tell(format, now)
             return
         audio = self._playout.take()
         audio = relayed if audio is None else audio
         frame = self.fill.take() if audio is None else audio
         if self._sender.whole:
             if data := self._sender.one(frame, at):
-                self._put(data)
+                self._outgoing.append(data)
         else:
-            self._send(self._sender.audio(frame, at))
+            self._outgoing += self._sender.audio(frame, at)
         if audio is None:
-            if self._sent:
-                self._tell_sent(now)
-            return
-        if not self._sent:
-            self._sent_position = max(0, round((scheduled - self.opened) * POSITIONS))
-        self._sent.append(audio)
-        if len(self._sent) >= SENT_BATCH:
-            self._tell_sent(now)
+            self._spoken.tell(format, now)
+        else:
+            self._spoken.add(audio, max(0, round((scheduled - self.opened) * POSITIONS)), format, now)
 
     def _digit_slot(self, slot: EventPacket | bytes | None, at: int) -> list[bytes]:
         if isinstance(slot, EventPacket):
             return self._sender.event(slot, at)
         return self._sender.audio(slot if slot is not None else self.fill.take(), at)
 
-    def _send(self, datagrams: list[bytes]) -> None:
+    def transmit(self) -> None:
+        """Send what `speak` has made."""
+        if not self._outgoing:
+            return
+        datagrams, self._outgoing = self._outgoing, []
         for data in datagrams:
-            self._put(data)
-
-    def _put(self, data: bytes) -> None:
-        if self._srtp is not None:
-            data = self._srtp.protect(data)
-        try:
-            if self._connected:
-                self._transmit(data)
-            elif self._latch is not None:
-                self.pair.rtp.sendto(data, self._latch.target)
-        except BlockingIOError:
-            self.counts.unsent += 1
-        except OSError:
-            self.counts.refused += 1
-
-    def _tell_sent(self, now: float) -> None:
-        if self._sent and self._codec is not None:
-            audio, self._sent = b"".join(self._sent), []
-            told = AudioSent(at=now, format=self._codec.format, audio=audio, position=self._sent_position)
-            self._deliver(told)
-
-    def _tell_notices(self, now: float) -> None:
-        """The packet they speak of has left by now."""
-        notices = self._playout.notices
-        self._playout.notices = []
-        for notice in notices:
-            match notice:
-                case Began(utterance):
-                    self._began[utterance] = at = trio.current_time()
-                    self._deliver(UtteranceStarted(at=at, utterance=utterance))
-                case Finished(utterance, ms):
-                    self._tell_sent(now)
-                    began = self._began.pop(utterance, now)
-                    self._deliver(UtteranceHeard(at=now, utterance=utterance, ms=ms, first_rtp_at=began))
+            if self._srtp is not None:
+                data = self._srtp.protect(data)
+            try:
+                if self._connected:
+                    self._transmit(data)
+                elif self._latch is not None:
+                    self.pair.rtp.sendto(data, self._latch.target)
+            except BlockingIOError:
+                self.counts.unsent += 1
+            except OSError:
+                self.counts.refused += 1
 
     # -- now and then --------------------------------------------------------------------------------------------
 
@@ -488,7 +484,7 @@ class MediaStream:
             return
         if receiver.pending:
             self._tell_batch(receiver, now)
-        self._tell_sent(now)
+        self._spoken.tell(old.format, now)
         self._relayed = None
         self._playout.recode(Converter(old.format, codec.format).feed, codec.format)
 
