@@ -18,7 +18,6 @@ from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import (
     CallAnswered,
     CallerAudio,
-    CallRinging,
     DialogMoved,
     DigitPressed,
     LegEnded,
@@ -46,7 +45,6 @@ from callactors.rtp.quality import Quality
 from callactors.sdp.offer import Agreement
 from callactors.sip import events as sip
 from callactors.sip.dialog import DialogFacts, DialogId
-from callactors.sip.multipart import located
 from callactors.sip.reason import reason_headers
 
 INBOX = 256  # facts of one dialog and its media that may wait; a flood of INFO loses its oldest
@@ -114,9 +112,10 @@ class SipLeg:
         """
         leg = cls(
             number, UNPLACED, trunk, endpoint, plane, advertise, events, audio, tape,
-            listen_early=listen_early, placing=Placing(way),
+            listen_early=listen_early,
         )  # fmt: skip
         leg._open(int(trio.current_time() * 1000), ":" in way.hop.host)
+        leg.placing = Placing(way, leg.exchange)
         leg.exchange.sdp.plain, leg.exchange.sdp.clear = way.plainer, way.clear
         return leg
 
@@ -232,13 +231,9 @@ class SipLeg:
 
     def _fact(self, event: sip.Event) -> Message | None:
         match event:
-            case sip.Progressed():
-                return self._progressed(event)
-            case sip.Trying():
-                assert self.placing is not None  # only an INVITE of ours is tried
-                self.placing.trying = True
-            case sip.Answered():
-                return self._picked_up(event)
+            case sip.Progressed() | sip.Trying() | sip.Answered():
+                assert self.placing is not None  # only an INVITE of ours is answered
+                return self._responded(event, self.placing)
             case sip.Acked():
                 return self._acked(event)
             case sip.Pracked():
@@ -295,43 +290,26 @@ class SipLeg:
     # -- a leg we place ------------------------------------------------------------------------------------------
 
     def _dial(self, placing: Placing) -> LegEnded | None:
-        way = placing.way
-        body, headers = located(self.exchange.sdp.offer(), way.location)
         try:
-            self.session = self.endpoint.invite(
-                way.uri, to=way.hop, trunk=way.trunk, caller=way.caller, body=body,
-                headers=(*way.headers, *headers), credentials=way.credentials,
-            )  # fmt: skip
+            self.session = placing.dial()
         except UnsafeText as error:
             placing.given_up(str(error), 400)
             return self._leg_ended(Cause.NOT_ANSWERED, 400, None, by="us")
-        self.exchange.session = self.session
         self.endpoint.subscribe(self.session, self.signalled)
         return None
 
-    def _progressed(self, event: sip.Progressed) -> Message:
-        """RFC 3960: a description means early media, ours runs too so that it finds its way back."""
-        assert self.placing is not None  # we placed it
-        self.placing.progressed(event.status)
-        try:
-            if event.body:
-                self.exchange.live(self.exchange.response(event.body))
-        except REFUSED:
-            pass  # no early media then: the 200 decides
-        early = self.agreement is not None
-        return CallRinging(at=trio.current_time(), leg=self.number, early_media=early, status=event.status)
-
-    def _picked_up(self, event: sip.Answered) -> Message:
-        assert self.placing is not None  # we placed it
-        try:
-            agreement = self.exchange.response(event.body)
-        except REFUSED as error:
+    def _responded(self, event: sip.Progressed | sip.Trying | sip.Answered, placing: Placing) -> Message | None:
+        match event:
+            case sip.Trying():
+                placing.trying = True
+                return None
+            case sip.Progressed():
+                return placing.progressed(event)
+        agreement = placing.picked_up(event)
+        if agreement is None:
             self.status = 488
-            self.placing.given_up(str(error), 488)
-            self.endpoint.finish(self.session, q850=q850(Cause.BAD_OFFER), text=Cause.BAD_OFFER.value)
             return self._leg_ended(Cause.BAD_OFFER, 488, None, by="us")
-        self.status, self.exchange.confirmed = 200, True
-        self.placing.answered()
+        self.status = 200
         return self._up(agreement)
 
     def _refused(self, event: sip.Failed) -> LegEnded:

@@ -9,6 +9,7 @@ import ipaddress
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from random import Random
 from typing import TypeVar
 
@@ -66,11 +67,11 @@ class Side:
 
     def samples(self) -> Samples:
         """What has come for a model's ear since the last look, at 8 kHz."""
-        batches = _taken(self.leg.audio)
-        if not batches:
-            return np.zeros(0, np.int16)
-        heard = b"".join(batch.audio for batch in batches)
-        return np.frombuffer(convert(heard, batches[0].format, AudioFormat.PCM16_8K), np.int16)
+        heard = [np.zeros(0, np.int16)]
+        for format, batches in groupby(_taken(self.leg.audio), lambda batch: batch.format):
+            audio = b"".join(batch.audio for batch in batches)
+            heard.append(np.frombuffer(convert(audio, format, AudioFormat.PCM16_8K), np.int16))
+        return np.concatenate(heard)
 
     def taped(self) -> list[CallerAudio | AgentHeard]:
         """What has come for the recording since the last look."""
