@@ -144,7 +144,8 @@ class UdpSocket:
     def close(self) -> None:
         """Give the port back; idempotent."""
         if self._socket.fileno() >= 0:
-            trio.lowlevel.notify_closing(self._socket)
+            if trio.lowlevel.in_trio_run():
+                trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
 

@@ -104,6 +104,24 @@ async def test_workers_take_the_ports_above_the_public_one_and_say_which_is_take
             House.open(config(f"127.0.0.1:{port}"), None, 2)
 
 
+def test_a_start_before_any_loop_says_what_is_wrong_with_its_ports() -> None:
+    first = three_free_ports()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", first + 2))
+        with pytest.raises(Unusable, match=rf"127\.0\.0\.1:{first + 2}: Address already in use"):
+            House.open(config(f"127.0.0.1:{first}"), None, 2)
+    with pytest.raises(Unusable, match="no UDP port is left above 127.0.0.1:65534 for every worker"):
+        House.open(config("127.0.0.1:65534"), None, 2)
+
+
+def test_a_zygote_whose_parent_goes_without_hearing_it_out_ends_in_peace() -> None:
+    made = start_zygote(lambda worker, end: 0)
+    with made.fork(0) as end:
+        end.recv(1)  # it has told of a birth and, its worker gone, of a death
+    made._control.close()
+    assert os.waitpid(made.pid, 0) == (made.pid, 0)
+
+
 def three_free_ports() -> int:
     """The first of three UDP ports in a row that nobody has at the moment."""
     while True:

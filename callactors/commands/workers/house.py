@@ -80,8 +80,7 @@ def _own(config: Config, wires: Wires, count: int) -> list[list[UdpSocket]]:
         for _ in range(count):
             found.append([])
             for index, public in enumerate(wires.public):
-                ports = (port for port in range(public.address.port + 1, 65_536) if port not in taken)
-                port = 0 if anywhere[index] else next(ports)
+                port = 0 if anywhere[index] else _above(public.address, taken)
                 found[-1].append(_bind(public.address.host, port, index + 1 if len(wires.public) > 1 else 0))
                 taken.add(port)
     except Unusable:
@@ -90,6 +89,14 @@ def _own(config: Config, wires: Wires, count: int) -> list[list[UdpSocket]]:
             one.close()
         raise
     return found
+
+
+def _above(public: Address, taken: set[int]) -> int:
+    """The next port past a public one that is nobody's of ours."""
+    port = next((port for port in range(public.port + 1, 65_536) if port not in taken), None)
+    if port is None:
+        raise Unusable(f"no UDP port is left above {public} for every worker; choose a lower public port")
+    return port
 
 
 def _bind(host: str, port: int, flow: int) -> UdpSocket:

@@ -107,7 +107,10 @@ def _live(control: socket.socket, work: Work) -> int:
     gc.collect()
     gc.freeze()  # what is there stays there: collections of the workers need not touch, and copy, its pages
     while True:
-        asked, ends, _, _ = socket.recv_fds(control, _ASKED.size, 1)
+        try:
+            asked, ends, _, _ = socket.recv_fds(control, _ASKED.size, 1)
+        except ConnectionResetError:  # the parent went without hearing of every fate
+            return 0
         if not asked:
             return 0
         (worker,) = _ASKED.unpack(asked)
