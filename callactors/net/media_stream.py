@@ -226,7 +226,9 @@ class MediaStream:
         return True
 
     def read(self, now: float) -> None:
-        """What `fetch` has taken."""
+        """What `fetch` has taken; nothing, where another stream's fact has closed this one since."""
+        if self._quality is not None:
+            return
         if self._from is None:
             self._known(self._fetched, now)
         else:

@@ -226,6 +226,20 @@ async def test_a_stream_closed_by_its_own_fact_tells_no_more(autojump_clock: tri
     assert [type(fact) for fact in facts] == [UtteranceStarted, AudioSent]
 
 
+async def test_a_datagram_taken_before_its_stream_was_closed_is_nobodys(autojump_clock: trio.abc.Clock) -> None:
+    async with laid() as table:
+        table.start()
+        await table.peer.talk(table.stream, 5)
+        await trio.sleep(0.02)
+        table.peer.rtp.sendto(table.peer.packet(QUIET), table.stream.address)
+        assert table.stream.fetch()
+        table.stream.close()
+        told = len(table.events)
+        table.stream.read(trio.current_time())
+        table.stream.tell_full(trio.current_time())
+        assert len(table.events) == told
+
+
 async def test_two_streams_of_one_plane_hear_each_other(autojump_clock: trio.abc.Clock) -> None:
     async with laid() as table:
         other = Table(table.plane)
