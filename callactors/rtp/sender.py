@@ -108,7 +108,8 @@ class Sender:
         made: list[bytes] = []
         codec = self._codec
         if self._held and codec is not None:
-            made = [self._packet(self._payload_type, at - len(self._held) // codec.width, codec.encode(self._held))]
+            if payload := codec.encode(self._held):
+                made = [self._packet(self._payload_type, at - len(self._held) // codec.width, payload)]
             self._held = b""
         self._marker = MARKER if slot.marker else 0
         payload = slot.payload if self._event_ticks == 1 else slot.scaled(self._event_ticks)

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callactors.audio.codecs import make_codec
+from callactors.audio.format import AudioFormat
+from callactors.audio.g711_codec import G711
 from callactors.rtp.packet import RtpPacket, parse
 from callactors.rtp.playout import FRAME
 from callactors.rtp.sender import Sender
@@ -58,6 +60,20 @@ def test_what_was_held_back_leaves_before_the_first_packet_of_a_digit() -> None:
     assert (speech.payload_type, len(speech.payload)) == (0, 2 * FRAME)
     assert (digit.payload_type, digit.marker, digit.payload[0]) == (101, True, 5)
     assert (digit.timestamp - speech.timestamp) & 0xFFFFFFFF == 2 * FRAME
+
+
+def test_what_was_held_back_and_need_not_be_sent_makes_no_packet_before_a_digit() -> None:
+    class Resting(G711):
+        def encode(self, audio: bytes) -> bytes:
+            return b""
+
+    speaking = Sender(Random(1))
+    speaking.agree(Resting(AudioFormat.PCMU), 0, 101, 60)
+    assert speaking.audio(bytes(FRAME), 0) == []
+    slot = next(event_packets("5"))
+    assert slot is not None
+    [digit] = speaking.event(slot, FRAME)
+    assert parse(digit).payload == slot.payload
 
 
 def test_another_clock_is_another_source() -> None:
