@@ -64,19 +64,19 @@ def test_a_folder_of_ones_own_passes_with_its_configuration(root: Path) -> None:
 
 
 def test_a_problem_is_one_line_an_editor_can_jump_to(root: Path) -> None:
-    (root / "callactors.yaml").write_text(CONFIG.replace("10.0.0.1]", "10.0.0.1], srtp: prefer"))
+    (root / "callactors.yaml").write_text(f"{CONFIG}stores: {{url: postgresql://db/calls}}\n")
     result = run("callactors.yaml")
     assert result.exit_code == 1
-    line = 'callactors.yaml:2: trunks.acme.srtp: "prefer" is not available in this version; use off'
+    line = "callactors.yaml:4: stores.url: is not available in this version; use sqlite:///PATH"
     assert result.output.splitlines() == [line]
 
 
 def test_a_program_reads_the_same_as_json(root: Path) -> None:
-    (root / "callactors.yaml").write_text(CONFIG.replace("10.0.0.1]", "10.0.0.1], srtp: prefer"))
+    (root / "callactors.yaml").write_text(f"{CONFIG}stores: {{url: postgresql://db/calls}}\n")
     found = json.loads(run("--json", "callactors.yaml").output)
     assert (found["ok"], found["files"]) == (False, ["callactors.yaml"])
     (problem,) = found["problems"]
-    assert (problem["line"], problem["path"], problem["kind"]) == (2, "trunks.acme.srtp", "not_available")
+    assert (problem["line"], problem["path"], problem["kind"]) == (4, "stores.url", "not_available")
 
 
 def test_a_scenario_is_known_by_its_key_and_checked_with_what_lies_beside_it(root: Path) -> None:
