@@ -1,17 +1,15 @@
-"""One stream of the media plane: two sockets, what comes from them, what leaves by them. Rules of this file:
+"""One stream of the media plane: what comes by its door, what leaves by it. Rules of this file:
 
-- Everything is called synchronously: `read_*` and `slot` by the plane's clock, the verbs by the leg that owns it.
-- Who is heard and spoken to is rtp/latch's word; when it has settled the socket is connected, and disconnected for a
-  learn window. A connected send that is refused (ICMP) is a count, not an error.
+- Everything is called synchronously: `fetch`, `read`, `speak`, `transmit`, `look` by the plane's clock, the verbs by
+  the leg that owns it.
+- Who is heard and spoken to is media_door's to know, and what of play-out has left media_spoken's.
 - Once started packets leave all the time: speech, digits, or silence (carriers time out otherwise), unless on hold.
-- Where SRTP was agreed on, what is not authentic is a stranger's: it latches nothing and is heard by nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any
 
 import trio
 
@@ -20,8 +18,7 @@ from callactors.audio.codecs import make_codec
 from callactors.audio.convert import Converter
 from callactors.audio.format import AudioFormat
 from callactors.errors import MalformedPacket
-from callactors.net import media_socket
-from callactors.net.media_counts import StreamCounts
+from callactors.net.media_door import Door
 from callactors.net.media_fill import Fill
 from callactors.net.media_reports import Reports
 from callactors.net.media_socket import Pair, reachable
@@ -29,21 +26,17 @@ from callactors.net.media_spoken import Spoken
 from callactors.rtp import packet as rtp
 from callactors.rtp.events import DigitArrived, MediaEvent
 from callactors.rtp.keying import Keying
-from callactors.rtp.latch import Latch, Source, Verdict
+from callactors.rtp.latch import Source
 from callactors.rtp.playout import FRAME, Heard, Playout
 from callactors.rtp.quality import Quality, quality
 from callactors.rtp.receiver import HOLD, Receiver
 from callactors.rtp.relay import Relay
 from callactors.rtp.sender import Sender
 from callactors.rtp.silence import SilenceWatch
-from callactors.rtp.srtp import Srtp
 from callactors.rtp.telephone_event import EventPacket
 from callactors.sdp.offer import Agreement
 
 SWEEP = 0.25  # seconds between looks at silence, latch and reports
-KEPT = 16  # packets of a source not believed yet
-DRAIN = 1_024  # datagrams that may have queued up before connect(); with more, connecting is tried again later
-BUFFER = 2_048
 _ONE_WAY = (HOLD + FRAME) / 8  # ms we may hold audio back, for the E-model
 
 
@@ -54,10 +47,9 @@ class MediaStream:
     """
 
     __slots__ = (
-        "_agreement", "_codec", "_collided", "_connected", "_deliver", "_fetched", "_frame", "_from", "_kept",
-        "_keying", "_latch", "_on_close", "_on_full", "_outgoing", "_playout", "_quality", "_random", "_receiver",
-        "_receives", "_recv", "_relay_to", "_relayed", "_reports", "_sender", "_sends", "_silence", "_spoken",
-        "_srtp", "_sweep_at", "_transmit", "address", "counts", "fill", "opened", "pair",
+        "_agreement", "_codec", "_collided", "_deliver", "_door", "_frame", "_keying", "_on_close", "_on_full",
+        "_outgoing", "_playout", "_quality", "_random", "_receiver", "_receives", "_relay_to", "_relayed", "_reports",
+        "_sender", "_sends", "_silence", "_spoken", "_sweep_at", "address", "counts", "fetch", "fill", "opened", "pair",
     )  # fmt: skip
 
     def __init__(
@@ -72,8 +64,9 @@ class MediaStream:
         on_close: Callable[[MediaStream], None],
     ) -> None:
         self.pair, self.address = pair, pair.address
-        self._recv, self._transmit = pair.rtp.recv, pair.rtp.send
-        self.counts = StreamCounts()
+        self._door = Door(pair)
+        self.fetch = self._door.fetch  # the socket is ready: take one datagram; `read` reads it
+        self.counts = self._door.counts
         self.opened = now
         self._deliver, self._random = deliver, random
         self._on_full, self._on_close = on_full, on_close
@@ -81,22 +74,17 @@ class MediaStream:
         self._playout = Playout()
         self._reports = Reports(random)
         self._agreement: Agreement | None = None
-        self._latch: Latch | None = None
         self._receiver: Receiver | None = None
-        self._sends = self._receives = self._connected = self._collided = False
+        self._sends = self._receives = self._collided = False
         self._codec: Codec | None = None
-        self._srtp: Srtp | None = None
         self._sender = Sender(random)
         self._frame = 0
         self.fill = Fill()
-        self._kept: list[rtp.RtpPacket] = []
         self._keying = Keying()
         self._relay_to: MediaStream | None = None
         self._relayed: Relay | None = None
         self._spoken = Spoken(deliver)
         self._outgoing: list[bytes] = []  # datagrams of this slot
-        self._fetched = b""
-        self._from: Any = None  # its sender, where the socket is not connected
         self._sweep_at = now
         self._quality: tuple[Quality, Quality] | None = None
 
@@ -110,20 +98,18 @@ class MediaStream:
         remote = (agreement.remote.host, agreement.remote.port)
         codec, others = self._codec_for(agreement), dict(agreement.others)
         heard = agreement.payload_type, agreement.telephone_event
-        if self._agreement is None or self._latch is None or self._receiver is None:
-            self._latch = Latch(remote, allowed, now)
+        latch = self._door.expect(remote, allowed, now)
+        if self._receiver is None:
             self._receiver = Receiver(codec, *heard, self.opened, others)
             self._sweep_at = now + SWEEP
             self._reports.begin(now)
             self._playout.recode(bytes, codec.format)
         else:
-            self._latch.renew(remote, allowed, now)
-            self._disconnect()
             self._change_codec(self._receiver, codec, now)
             self._receiver.agree(codec, *heard, now, others)
-        unopened = self._secure(agreement, now)
+        if self._door.secure(agreement.security, now):
+            self._sender.rekeyed()
         self._agreement, self._codec = agreement, codec
-        self._kept.clear()
         self._sends = agreement.direction in ("sendrecv", "sendonly") and reachable(remote)
         self._receives = agreement.direction in ("sendrecv", "recvonly")
         self._silence.restart(now)
@@ -131,25 +117,14 @@ class MediaStream:
         self.fill.speak(codec.format)
         sent, event = agreement.remote_payload_type, agreement.remote_telephone_event
         self._sender.agree(codec, sent, event, agreement.ptime, agreement.event_clock)
-        for data in unopened:
-            self._received(data, self._latch.target, now)
+        for data in self._door.unopened():
+            self._received(data, latch.target, now)
 
     def _codec_for(self, agreement: Agreement) -> Codec:
         """The one that is spoken, where it stays the same: it remembers what it heard."""
         old = self._agreement
         same = old is not None and (old.codec, old.parameters) == (agreement.codec, agreement.parameters)
         return self._codec if same and self._codec is not None else make_codec(agreement.codec, agreement.parameters)
-
-    def _secure(self, agreement: Agreement, now: float) -> list[bytes]:
-        """SRTP with the keys agreed on, the same keys going on where they were; datagrams that these may open."""
-        if agreement.security is None:
-            self._srtp = None
-            return []
-        if self._srtp is None:
-            self._srtp = Srtp(agreement.security)
-        elif self._srtp.agree(agreement.security, now):
-            self._sender.rekeyed()
-        return self._srtp.unopened()
 
     @property
     def started(self) -> bool:
@@ -211,34 +186,21 @@ class MediaStream:
 
     # -- packets in ----------------------------------------------------------------------------------------------
 
-    def fetch(self) -> bool:
-        """The socket is ready: take one datagram from it, if there is one; `read` reads it."""
-        try:
-            if self._connected:
-                self._fetched, self._from = self._recv(BUFFER), None
-            else:
-                self._fetched, self._from = self.pair.rtp.recvfrom(BUFFER)
-        except BlockingIOError:
-            return False
-        except OSError:  # the ICMP answer to something we sent
-            self.counts.refused += 1
-            return False
-        return True
-
     def read(self, now: float) -> None:
         """What `fetch` has taken; nothing, where another stream's fact has closed this one since."""
         if self._quality is not None:
             return
-        if self._from is None:
-            self._known(self._fetched, now)
+        door = self._door
+        if door.source is None:
+            self._known(door.fetched, door, now)
         else:
-            self._received(self._fetched, self._from[:2], now)
+            self._received(door.fetched, door.source, now)
 
-    def _known(self, data: bytes, now: float) -> None:
+    def _known(self, data: bytes, door: Door, now: float) -> None:
         """A datagram on a connected socket: it is the latched source's."""
         receiver = self._receiver
         try:
-            plain = data if self._srtp is None else self._srtp.unprotect(data)
+            plain = data if door.srtp is None else door.srtp.unprotect(data)
             if receiver is None or not self._receives or self._relay_to is not None:
                 packet: rtp.RtpPacket | None = rtp.parse(plain)
             else:
@@ -246,8 +208,8 @@ class MediaStream:
         except MalformedPacket:
             self.counts.malformed += 1
             return
-        if self._latch is not None:
-            self._latch.heard_at = now
+        if door.latch is not None:
+            door.latch.heard_at = now
         if packet is not None:
             self._hear(packet, now)
             return
@@ -261,37 +223,19 @@ class MediaStream:
             self._tell_batch(self._receiver, now)
 
     def _received(self, data: bytes, source: Source, now: float) -> None:
-        latch, agreement = self._latch, self._agreement
+        latch, agreement = self._door.latch, self._agreement
         if latch is None or agreement is None:
             self.counts.early += 1
             return
-        try:
-            packet = rtp.parse(data if self._srtp is None else self._srtp.unprotect(data))
-        except MalformedPacket:
-            self.counts.malformed += 1
-            return
-        match latch.judge(source, now) if agreement.names(packet.payload_type) else Verdict.STRANGER:
-            case Verdict.HEAR:
-                self._hear(packet, now)
-            case Verdict.STRANGER:
-                self.counts.strangers += 1
-            case Verdict.KEEP:
-                self._keep(packet)
-            case Verdict.LATCHED:
-                self._latched(packet, now)
+        believed = latch.latched
+        for packet in self._door.admit(data, source, agreement, now):
+            self._hear(packet, now)
+        if latch.latched != believed:
+            self._settle(now)
 
-    def _keep(self, packet: rtp.RtpPacket) -> None:
-        if self._kept and self._kept[-1].ssrc != packet.ssrc:
-            self._kept.clear()
-        if len(self._kept) < KEPT:
-            self._kept.append(packet)
-
-    def _latched(self, packet: rtp.RtpPacket, now: float) -> None:
-        kept = [early for early in self._kept if early.ssrc == packet.ssrc]
-        self._kept.clear()
-        for early in (*kept, packet):
-            self._hear(early, now)
-        self._connect_if_settled(now)
+    def _settle(self, now: float) -> None:
+        for data, source in self._door.settle(now):
+            self._received(data, source, now)
 
     def _hear(self, packet: rtp.RtpPacket, now: float) -> None:
         receiver = self._receiver
@@ -333,19 +277,11 @@ class MediaStream:
 
     def read_rtcp(self, now: float) -> None:
         """One RTCP datagram."""
-        try:
-            data, source = self.pair.rtcp.recvfrom(BUFFER)
-        except BlockingIOError:
-            return
-        except OSError:
-            self.counts.refused += 1
-            return
-        if self._latch is None or source[0] != self._latch.target[0]:
-            self.counts.strangers += 1
+        data = self._door.fetch_report()
+        if data is None:
             return
         try:
-            plain = data if self._srtp is None else self._srtp.unprotect_rtcp(data)
-            self._reports.receive(plain, self._sender, now)
+            self._reports.receive(data, self._sender, now)
         except MalformedPacket:
             self.counts.malformed += 1
 
@@ -410,26 +346,15 @@ class MediaStream:
         if not self._outgoing:
             return
         datagrams, self._outgoing = self._outgoing, []
-        for data in datagrams:
-            if self._srtp is not None:
-                data = self._srtp.protect(data)
-            try:
-                if self._connected:
-                    self._transmit(data)
-                elif self._latch is not None:
-                    self.pair.rtp.sendto(data, self._latch.target)
-            except BlockingIOError:
-                self.counts.unsent += 1
-            except OSError:
-                self.counts.refused += 1
+        self._door.send(datagrams)
 
     # -- now and then --------------------------------------------------------------------------------------------
 
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + SWEEP
-        self._connect_if_settled(now)
-        if self._srtp is not None:
-            self._srtp.expire(now)
+        self._settle(now)
+        if self._door.srtp is not None:
+            self._door.srtp.expire(now)
         if (told := self._silence.look(now, receives=self._receives, reported_at=self._reports.heard_at)) is not None:
             self._deliver(told)
         if self._reports.due(now):
@@ -437,47 +362,14 @@ class MediaStream:
         for news in self._reports.one_way.news():
             self._deliver(news)
 
-    def _connect_if_settled(self, now: float) -> None:
-        latch = self._latch
-        if latch is None or latch.latched is None:
-            return
-        if latch.learning(now):
-            self._disconnect()
-        elif not self._connected and media_socket.connect(self.pair.rtp, latch.latched):
-            self._connected = True
-            if not self._drained(now):
-                self._disconnect()
-
-    def _drained(self, now: float) -> bool:
-        """Judge what queued up before connect(), of whatever source; whether nothing of it is left."""
-        for _ in range(DRAIN):
-            try:
-                data, source = self.pair.rtp.recvfrom(BUFFER)
-            except OSError:
-                return True
-            self._received(data, source[:2], now)
-        return False
-
-    def _disconnect(self) -> None:
-        if self._connected:
-            media_socket.disconnect(self.pair.rtp)
-            self._connected = False
-
     def _send_report(self, now: float, *, leaving: bool = False) -> None:
-        agreement, latch = self._agreement, self._latch
+        agreement, latch = self._agreement, self._door.latch
         if agreement is None or latch is None or self._receiver is None or not reachable(latch.target):
             return
         sender = self._sender
         timestamp = sender.timestamp(round((now - self.opened) * POSITIONS))
         data = self._reports.write(sender, timestamp, self._receiver.source, now, leaving=leaving)
-        if self._srtp is not None:
-            data = self._srtp.protect_rtcp(data)
-        moved = latch.target != latch.signalled
-        peer = (latch.target[0], latch.target[1] + 1) if moved else tuple(agreement.remote_rtcp)
-        try:
-            self.pair.rtcp.sendto(data, peer)
-        except OSError:
-            self.counts.refused += 1
+        self._door.send_report(data, (agreement.remote_rtcp.host, agreement.remote_rtcp.port))
 
     def _change_codec(self, receiver: Receiver, codec: Codec, now: float) -> None:
         """What was heard and said until now is told in the format it has; what is still queued is said in the new."""
