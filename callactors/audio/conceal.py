@@ -48,6 +48,8 @@ class Mended:
         if self._gap is None:
             history = to_samples(b"".join(self._heard), self._format)
             self._gap = Concealer(history, self._format.rate)
+        if self._gap.gone:
+            return self._format.silence * size
         made = to_bytes(self._gap.conceal(size // self._format.width), self._format)
         self._heard.append(made)
         return made
