@@ -99,7 +99,7 @@ def start(config: Config, agents: Path | None, workers: int | None = None) -> in
         if workers is None:
             trio.run(_serve, config, agents)
         else:
-            _start_house(House.open(config, agents, workers))
+            _start_house(House.open_patiently(config, agents, workers))
     except* (CallactorsError, OSError) as group:
         problems = leaves(group)
     for line in {str(problem) for problem in problems}:

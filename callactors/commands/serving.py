@@ -307,6 +307,7 @@ class _Calls:
         orphans = await self.ledger.orphans()
         send_byes(orphans, Cause.KILLED, self.endpoint, self.config, tell)
         await self.ledger.close_orphans(orphans)
+        self.meters.tally.bury(orphans, Cause.KILLED)
 
     async def _open_web(self, services: trio.Nursery) -> Address | None:
         where = self.config.listen.web

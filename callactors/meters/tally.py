@@ -8,12 +8,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
 
 from callactors.meters.series import OTHER, Bounded, Series
+from callactors.routing.cause import Cause
+from callactors.stores.ledger_orphans import Orphan
 from callactors.stores.ledger_rows import (
     AttemptRow,
     CallAnsweredAt,
@@ -32,7 +34,7 @@ from callactors.stores.ledger_rows import (
 )
 
 # what a refusal for want of room begins with (calls/room.py, calls/switchboard.py)
-FULL = ("draining", "limits.calls", "listen.rtp", "descriptors", "limits.lag_ms", "limits.cpu", "ledger")
+FULL = ("draining", "limits.calls", "listen.rtp", "descriptors", "limits.lag_ms", "limits.cpu", "ledger", "workers")
 KINDS = (
     "crashed", "leg_crashed", "handed_over", "handoff", "held", "resumed", "model_lost", "model_stumbled",
     "playout_overflowed", "recording_failed", "rtp_silence", "emergency", "emergency_failed", "turned_away",
@@ -87,6 +89,11 @@ class Tally:
         reader = self._see.get(type(row))
         if reader is not None:
             reader(row)
+
+    def bury(self, orphans: Iterable[Orphan], cause: Cause) -> None:
+        """Calls of a dead process, whose own counts have died with it, are closed."""
+        for orphan in orphans:
+            self._series.ended.labels(cause.value, orphan.direction, self._trunk(orphan.trunk)).inc()
 
     def live(self) -> Mapping[tuple[str, str], int]:
         """Calls that are open, by direction and trunk."""

@@ -104,6 +104,13 @@ class SipEndpoint:
         self._note_settled()
         await self._settled.wait()
 
+    def take(self, data: bytes, source: Hop) -> None:
+        """A message: the wire's next one, or one that the wire had given to somebody else."""
+        if self._tap is not None:
+            self._tap("in", data, source)
+        self._endpoint.receive(data, source, trio.current_time())
+        self._flush()
+
     def subscribe(self, session: int, deliver: Deliver) -> None:
         """Send this session's events there, those that have waited first.
 
@@ -267,10 +274,7 @@ class SipEndpoint:
     async def _read(self) -> None:
         while True:
             for data, source in await self._udp.receive():
-                if self._tap is not None:
-                    self._tap("in", data, source)
-                self._endpoint.receive(data, source, trio.current_time())
-                self._flush()
+                self.take(data, source)
 
     async def _keep_time(self) -> None:
         while True:

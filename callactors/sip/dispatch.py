@@ -67,6 +67,14 @@ class Dispatch:
         found = _CALL_ID.search(head)
         return HOME if found is None else self._by_call_id(found[1], method.startswith(b"INVITE"), loads, now)
 
+    def opens(self, data: bytes) -> str:
+        """The Call-ID of an INVITE that would be a call of its own; empty for any other message."""
+        head = data[:_HEAD]
+        if head[:7].upper() != b"INVITE " or (found := _CALL_ID.search(head)) is None:
+            return ""
+        inside = [self._named(self._tag, pattern.search(head)) for pattern in (_TO, _REPLACES)]
+        return found[1].decode("utf-8", "replace") if inside == [HOME, HOME] else ""
+
     def forget(self, worker: int) -> None:
         """It has died: what it was handed is nobody's."""
         for call_id in [call_id for call_id, (known, _) in self._known.items() if known == worker]:

@@ -20,9 +20,9 @@ from callactors.sip.dialog import DialogFacts
 GRACE = 30_000  # ms past another node's lease
 
 _OURS = "(node = :node OR substr(node, 1, length(:node) + 1) = :node || '.')"  # of this node, or of its workers
-_OPEN = f"""SELECT id, node, boot, started, answered FROM calls WHERE ended IS NULL
+_OPEN = f"""SELECT id, node, boot, started, answered, direction, trunk FROM calls WHERE ended IS NULL
   AND (({_OURS} AND boot <> :boot) OR (NOT {_OURS} AND lease_until < :now - :grace)) ORDER BY id"""
-_OPEN_OF = """SELECT id, node, boot, started, answered FROM calls
+_OPEN_OF = """SELECT id, node, boot, started, answered, direction, trunk FROM calls
   WHERE ended IS NULL AND node = :node AND boot = :boot ORDER BY id"""
 _FACTS = DialogFacts.__struct_fields__
 # only who called may end an early dialog (RFC 3261 section 15): leg 0 of an inbound call is the caller's to give up
@@ -54,6 +54,8 @@ class Orphan:
     started: int
     answered: int | None
     dialogs: tuple[DialogFacts, ...]
+    direction: str = "inbound"
+    trunk: str | None = None
 
 
 def find(connection: sqlite3.Connection, node: str, boot: str, now: int) -> list[Orphan]:
@@ -69,8 +71,8 @@ def find_of(connection: sqlite3.Connection, node: str, boot: str) -> list[Orphan
 
 def _orphans(connection: sqlite3.Connection, found: Sequence[Sequence[Any]]) -> list[Orphan]:
     return [
-        Orphan(call, node, boot, started, answered, _dialogs(connection, call))
-        for call, node, boot, started, answered in found
+        Orphan(call, node, boot, started, answered, _dialogs(connection, call), direction, trunk)
+        for call, node, boot, started, answered, direction, trunk in found
     ]
 
 

@@ -205,6 +205,7 @@ class LedgerDesk:
     ledger: Ledger
     origin: Origin
     send: Callable[[ToWorker], None]
+    seen: Callable[[Row], None] = lambda row: None  # told of each row
 
     async def serve(self, word: FromWorker, nursery: trio.Nursery) -> None:
         """Take one message; in order."""
@@ -217,6 +218,8 @@ class LedgerDesk:
     def accept(self, word: RowSent) -> None:
         """Have a row written; what becomes of it is told when somebody waits, or when it is nothing good."""
         row = _decoder(word.kind).decode(word.row) if word.kind else None
+        if row is not None:
+            self.seen(row)
         try:
             self.ledger.accept(row, self.origin, partial(self._settle, word))
         except LedgerBroken as error:

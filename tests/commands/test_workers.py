@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from threading import Timer
 
 import msgspec
 import pytest
@@ -110,8 +111,18 @@ def test_a_start_before_any_loop_says_what_is_wrong_with_its_ports() -> None:
         other.bind(("127.0.0.1", first + 2))
         with pytest.raises(Unusable, match=rf"127\.0\.0\.1:{first + 2}: Address already in use"):
             House.open(config(f"127.0.0.1:{first}"), None, 2)
-    with pytest.raises(Unusable, match="no UDP port is left above 127.0.0.1:65534 for every worker"):
+    with pytest.raises(Unusable, match=r"no UDP port is left above 127\.0\.0\.1:65534 for every worker"):
         House.open(config("127.0.0.1:65534"), None, 2)
+
+
+def test_ports_that_a_killed_house_still_holds_are_waited_for() -> None:
+    first = three_free_ports()
+    other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    other.bind(("127.0.0.1", first + 1))
+    leaving = Timer(0.3, other.close)
+    leaving.start()
+    House.open_patiently(config(f"127.0.0.1:{first}"), None, 2).close()
+    leaving.join()
 
 
 def test_a_zygote_whose_parent_goes_without_hearing_it_out_ends_in_peace() -> None:
@@ -152,7 +163,7 @@ async def test_the_page_of_all_has_every_worker_that_answers_and_waits_for_none_
 
     pages = Pages(ask)
     began = trio.current_time()
-    page = (await pages.all([0, 1, 2], b"y 2.0\n")).decode()
+    page = (await pages.all(lambda: [0, 1, 2], lambda: b"y 2.0\n")).decode()
     assert trio.current_time() - began == 1.0
     assert [line for line in page.splitlines() if line[0] != "#"] == [
         'x{worker="0"} 1.0',

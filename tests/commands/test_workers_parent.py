@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,9 +24,10 @@ from callactors.errors import Unusable
 from callactors.net.lane import Lane
 from callactors.net.udp import UdpSocket
 from callactors.sip.address import Hop
+from callactors.sip.dialog import DialogFacts
 from callactors.stores.ledger import open_ledger
 from callactors.stores.ledger_remote import LedgerState, RemoteLedger
-from callactors.stores.ledger_rows import CallOpened
+from callactors.stores.ledger_rows import AttemptRow, CallOpened
 
 INVITE = (
     "INVITE sip:us@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK-{n}\r\nMax-Forwards: 70\r\n"
@@ -60,6 +62,7 @@ class Stage:
 
     def __init__(self, nursery: trio.Nursery, act: Any) -> None:
         self.processes: list[Played] = []
+        self.pid, self.gone = 0, trio.Event()
         self._nursery, self._act = nursery, act
 
     def fork(self, worker: int) -> socket.socket:
@@ -71,8 +74,10 @@ class Stage:
         return ours
 
     async def fates(self) -> AsyncGenerator[Fate, None]:
-        await trio.sleep_forever()
-        yield Fate(0, None, None)
+        await self.gone.wait()
+        none: tuple[Fate, ...] = ()
+        for fate in none:
+            yield fate
 
 
 def willing(played: Played) -> None:
@@ -172,6 +177,97 @@ async def test_a_worker_that_dies_is_forked_anew_and_its_open_calls_are_closed(t
         assert await parent.ledger.orphans() == []
         [row] = await parent.ledger._read(lambda db: db.execute("SELECT node, cause FROM calls").fetchall())
         assert row == ("a1.0", "crash")
+
+
+async def test_an_invite_that_a_dead_worker_had_not_heard_out_is_anothers_once_and_one_that_rang_is_refused(
+    tmp_path: Path,
+) -> None:
+    phone = UdpSocket("127.0.0.1", 0)
+    async with opened(tmp_path) as (parent, stage):
+        for n in range(2):
+            phone.send(INVITE.format(n=n, port=phone.address.port).encode(), Hop(*parent.front.endpoint.address))
+        one, two = stage.processes
+        await until(lambda: one.all(Handed) and two.all(Handed))
+        desk = RemoteLedger(tmp_path / "ledger.db", "a1.0", one.lane.send)
+        for row in rows_of_a_call_that_rings(one.all(Handed)[0].data):
+            desk.queue(row)
+        one.lane.close()
+        refused = await hear(phone, b"SIP/2.0 503")
+        assert b"Retry-After" in refused
+        assert call_id(refused) == call_id(one.all(Handed)[0].data)
+        assert len(two.all(Handed)) == 1
+        await until(lambda: len(stage.processes) == 3 and parent.ready() == 2)
+        two.lane.close()
+        again = stage.processes[2]
+        await until(lambda: again.all(Handed))
+        assert [word.data for word in again.all(Handed)] == [word.data for word in two.all(Handed)]
+        await until(lambda: len(stage.processes) == 4 and parent.ready() == 2)
+        again.lane.close()
+        assert call_id(await hear(phone, b"SIP/2.0 503")) == call_id(two.all(Handed)[0].data)
+        await parent.ledger.flush()
+        found = await parent.ledger._read(lambda db: db.execute("SELECT cause, ended_by FROM calls").fetchall())
+        assert found == [("crash", "us")] * 2
+        page = parent.meters.page().decode()
+        assert 'callactors_calls_ended_total{cause="crash",direction="inbound",trunk="loopback"} 1.0' in page
+    phone.close()
+
+
+def rows_of_a_call_that_rings(invite: bytes) -> list[CallOpened | AttemptRow]:
+    facts = DialogFacts(
+        sip_call_id=call_id(invite).decode(),
+        local_tag="a1.0-1",
+        remote_tag="t",
+        cseq=1,
+        local_uri="sip:us@127.0.0.1",
+        remote_uri="sip:a@127.0.0.1",
+        local_address="127.0.0.1:5061",
+        remote_address="127.0.0.1:5060",
+        route_set=(),
+        remote_target="sip:a@127.0.0.1",
+    )
+    return [
+        CallOpened(call="c1", direction="inbound", started=1, trunk="loopback"),
+        AttemptRow(call="c1", n=0, leg=0, trunk="loopback", facts=facts, rang=2),
+    ]
+
+
+def call_id(message: bytes) -> bytes:
+    found = re.search(rb"Call-ID: (\S+)", message)
+    assert found is not None
+    return found[1]
+
+
+async def hear(phone: UdpSocket, beginning: bytes) -> bytes:
+    """The next message that begins so."""
+    with trio.fail_after(5):
+        while True:
+            for data, _ in await phone.receive():
+                if data.startswith(beginning):
+                    return data
+
+
+async def test_new_calls_go_past_a_worker_that_is_silent(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (parent, _):
+        parent.hands[0].heard -= parents.QUIET + 1
+        assert [load.full for load in parent.loads()] == [True, False]
+        assert [load.usable for load in parent.loads()] == [True, True]
+
+
+async def test_without_its_zygote_a_house_serves_until_a_worker_is_lost_and_then_drains(tmp_path: Path) -> None:
+    async def lose_the_zygote_and_a_worker() -> None:
+        async with opened(tmp_path) as (parent, stage):
+            stage.gone.set()
+            await until(lambda: parent._barren)
+            assert parent.full() == ""
+            stage.processes[0].lane.close()
+            await until(lambda: stage.processes[1].all(Drain))
+            assert (parent.full(), len(stage.processes)) == ("draining", 2)
+            await trio.sleep_forever()
+
+    with trio.fail_after(10), pytest.raises(ExceptionGroup) as problem:
+        await lose_the_zygote_and_a_worker()
+    [said] = leaves(problem.value)
+    assert "so was the process that forks them" in str(said)
 
 
 async def test_one_that_dies_before_it_is_ready_is_not_forked_over_and_over(tmp_path: Path) -> None:

@@ -47,6 +47,13 @@ def test_repetitions_cancel_and_ack_follow_their_invite_however_call_id_is_spelt
         assert hands.worker(message, others, 1.0) == chosen
 
 
+def test_an_invite_of_no_dialog_of_ours_opens_a_call_and_nothing_else_does() -> None:
+    hands = dispatch()
+    assert hands.opens(request(call_id="c9@x")) == "c9@x"
+    others = [request(to="<sip:us@x>;tag=a1.2-0123"), request(more="Replaces: x@y;to-tag=a1.1-77;from-tag=z\r\n")]
+    assert [hands.opens(other) for other in [*others, request("BYE"), request("ACK"), b"INVITE nothing"]] == [""] * 5
+
+
 def test_new_calls_go_to_the_least_busy_and_a_burst_is_spread_before_the_counts_are_known() -> None:
     hands = dispatch()
     first = [hands.worker(request(call_id=f"c{n}"), [Load(5), Load(0), Load(5)], 0.0) for n in range(5)]

@@ -1,7 +1,8 @@
 """The parent's SIP: each message of the public sockets goes to the worker it is for, the rest is answered here.
 
 - A house registers, probes and buries once: here. OPTIONS are answered here, and the answer is true of all workers.
-- An INVITE that no worker can take is refused here, with its row: 503 and Retry-After.
+- An INVITE that no worker can take is refused here, with its row: 503 and Retry-After. So is one whose worker has died
+  while it rang.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from callactors.calls.registrar import Registrar
 from callactors.calls.trunk_board import TrunkBoard
 from callactors.commands.serving import tell
 from callactors.commands.workers.house import House
+from callactors.commands.workers.unanswered import Invite, Unanswered
 from callactors.commands.workers.words import Handed, HopLost, ToWorker, TrunkProbed
 from callactors.config import neighbours
 from callactors.errors import LedgerBroken
@@ -38,7 +40,9 @@ from callactors.sip.gate import RETRY_AFTER, Gate
 from callactors.stores.ids import uuid7
 from callactors.stores.ledger import Ledger
 from callactors.stores.ledger_orphans import Orphan
-from callactors.stores.ledger_rows import CallRefused
+from callactors.stores.ledger_rows import CallRefused, Row
+
+TRIES = 2  # workers that an INVITE is handed to: one that kills them is not to kill all
 
 
 class Staff(Protocol):
@@ -69,6 +73,8 @@ class Front:
     _wire: FrontWire = attrs.field(init=False)
     _prober: Prober = attrs.field(init=False)
     _registrar: Registrar = attrs.field(init=False)
+    _unanswered: Unanswered = attrs.field(factory=Unanswered, init=False)
+    _left: Invite | None = attrs.field(default=None, init=False)  # the one that is refused just now
     _doors: bool = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -102,6 +108,20 @@ class Front:
         """A BYE to every peer of these calls."""
         send_byes(orphans, cause, self.endpoint, self.house.config, tell)
 
+    def see(self, row: Row) -> None:
+        """A worker's row."""
+        self._unanswered.see(row, trio.current_time())
+
+    def lose(self, worker: int) -> None:
+        """It has died. Whom it had not heard out another worker hears, once; whoever heard it ring is told 503."""
+        self.dispatch.forget(worker)
+        for left in self._unanswered.lose(worker, trio.current_time()):
+            again = not left.opened and left.tries < TRIES
+            if not (again and self._claims(left.data, left.source, left.tries + 1)):
+                self._left = left
+                self.endpoint.take(left.data, left.source)
+                self._left = None
+
     # -- messages ------------------------------------------------------------------------------------------------
 
     def _listen(self, dice: random.Random) -> SipEndpoint:
@@ -122,14 +142,16 @@ class Front:
             tap=self.capture.tap,
         )
 
-    def _claims(self, data: bytes, source: Hop) -> bool:
+    def _claims(self, data: bytes, source: Hop, tries: int = 1) -> bool:
         """Whether this message was a worker's, who has it now."""
-        names = self.house.wires.names(source.flow)
-        listed = self._doors or neighbours.trunk_of(self.house.config, source, names) is not None
-        worker = self.dispatch.worker(data, self.staff.loads(), trio.current_time(), listed=listed)
+        names, now = self.house.wires.names(source.flow), trio.current_time()
+        known = neighbours.trunk_of(self.house.config, source, names) is not None
+        worker = self.dispatch.worker(data, self.staff.loads(), now, listed=known or self._doors)
         if worker == HOME:
             return False
         self.staff.send(worker, Handed(data, self._wire.handed(source), names))
+        if (known or b"uthorization" in data) and (call_id := self.dispatch.opens(data)):
+            self._unanswered.note(call_id, worker, data, source, now, tries)
         return True
 
     def _lost(self, hop: Hop, broken: bool) -> None:
@@ -141,14 +163,21 @@ class Front:
                 self.staff.send(worker, word)
 
     def _invited(self, invite: Invited) -> None:
-        """One that no worker was there for."""
-        why, now = self.staff.full() or "no worker was ready", self._now()
+        """One that no worker was there for, or whose worker has died."""
         self.endpoint.reject(invite.session, 503, None, (RETRY_AFTER,))
-        tell("refused", cause=Cause.OVERLOAD.value, why=why)
+        cause, why = Cause.OVERLOAD, self.staff.full() or "workers: none was ready"
+        if self._left is not None:
+            cause, why = Cause.CRASH, "its worker died"
+        if self._left is None or not self._left.opened:
+            self._note_refusal(invite, cause, why)
+
+    def _note_refusal(self, invite: Invited, cause: Cause, why: str) -> None:
+        now = self._now()
+        tell("refused", cause=cause.value, why=why)
         row = CallRefused(
             call=uuid7(now),
             at=now,
-            cause=Cause.OVERLOAD,
+            cause=cause,
             sip_code=503,
             trunk=invite.trunk,
             sip_call_id=invite.request.headers.get("Call-ID"),

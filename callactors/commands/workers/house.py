@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
+import time
 from pathlib import Path
 
 import attrs
@@ -24,6 +26,7 @@ from callactors.net.wires import Wires
 from callactors.sip.address import Address
 
 FEWEST_PORTS = 20  # of RTP, for each worker: ten calls
+PATIENCE, LOOK = 5.0, 0.2  # seconds until a port that is taken is somebody else's; between two tries
 
 
 @attrs.frozen
@@ -46,6 +49,22 @@ class House:
         wires = open_wires(config)
         limited = [name for name, cap in caps(config).items() if cap.channels is not None or cap.cps is not None]
         return cls(config, agents, count, wires, _own(config, wires, count), Slate(count, limited))
+
+    @classmethod
+    def open_patiently(cls, config: Config, agents: Path | None, count: int) -> House:
+        """As `open`; the workers of a killed parent keep their ports while they say goodbye, so it waits for these.
+
+        Blocking, PATIENCE seconds at most.
+        """
+        last = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return cls.open(config, agents, count)
+            except Unusable as problem:
+                cause = problem.__cause__
+                if not isinstance(cause, OSError) or cause.errno != errno.EADDRINUSE or time.monotonic() > last:
+                    raise
+            time.sleep(LOOK)  # noqa: TID251  # no loop runs yet
 
     def close(self) -> None:
         """Give everything back, for this process; inside a loop."""

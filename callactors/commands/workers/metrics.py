@@ -14,7 +14,7 @@ import trio
 
 from callactors.calls.readings import of_ledger
 from callactors.meters.gauges import Reading, counter, gauge
-from callactors.meters.page import merged
+from callactors.meters.page import FRESH, merged
 from callactors.stores.ledger import Ledger
 
 PATIENCE = 1.0  # seconds
@@ -48,9 +48,19 @@ class Pages:
     ask: Callable[[int, int], None]
     _numbers: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
     _open: dict[int, _Scrape] = attrs.field(factory=dict, init=False)
+    _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _page: bytes = attrs.field(default=b"", init=False)
+    _made: float = attrs.field(default=float("-inf"), init=False)
 
-    async def all(self, workers: Sequence[int], own: bytes) -> bytes:
-        """One page of all."""
+    async def all(self, workers: Callable[[], Sequence[int]], own: Callable[[], bytes]) -> bytes:
+        """One page of all: FRESH seconds old at most, so that it is made once for all who ask at a time."""
+        async with self._turn:
+            if trio.current_time() - self._made >= FRESH:
+                self._page = await self._gather(workers(), own())
+                self._made = trio.current_time()
+            return self._page
+
+    async def _gather(self, workers: Sequence[int], own: bytes) -> bytes:
         number, scrape = next(self._numbers), _Scrape(set(workers))
         self._open[number] = scrape
         try:

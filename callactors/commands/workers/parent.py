@@ -4,6 +4,7 @@
 - A worker's death is seen at once, by the end of its lane: each of its callers gets a BYE, each record its end, cause
   crash; and the zygote forks the next. One that does not speak for SILENT seconds is ended so that this can happen.
 - A drain is every worker's own; the parent ends when the last has ended.
+- Without its zygote a house goes on until it needs it: once a worker is lost, it drains and ends, to be started anew.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ from callactors.web.app import Health, make_app
 from callactors.web.server import run_web
 
 SILENT = 10.0  # seconds without a word from a worker that has been ready
+QUIET = 2.5  # seconds without one, from which on new calls go to others
 PAUSE, LONGEST = 0.5, 30.0  # seconds between two starts of a worker that dies before it is ready
 LAST = 6.0  # seconds a worker has to end once its calls are cut
 LOOK = 0.25
@@ -86,6 +88,8 @@ class Parent(Staff):
     draining: bool = attrs.field(default=False, init=False)
     started: int = attrs.field(default=0, init=False)  # workers forked
     crashed: int = attrs.field(default=0, init=False)
+    _barren: bool = attrs.field(default=False, init=False)  # nobody can fork a worker any more
+    _short: trio.Event = attrs.field(factory=trio.Event, init=False)  # and one was to be forked
     _left: trio.Event = attrs.field(factory=trio.Event, init=False)
     _alive: int = attrs.field(default=0, init=False)
 
@@ -100,12 +104,12 @@ class Parent(Staff):
     # -- Staff ---------------------------------------------------------------------------------------------------
 
     def loads(self) -> Sequence[Load]:
-        slate, draining = self.house.slate, self.draining
+        slate, draining, now = self.house.slate, self.draining, trio.current_time()
         return [
             Load(
                 slate.calls(hand.number),
                 hand.ready and hand.lane is not None,
-                bool(hand.full) or draining,
+                bool(hand.full) or draining or now - hand.heard > QUIET,
                 slate.decided(hand.number),
             )
             for hand in self.hands
@@ -139,6 +143,7 @@ class Parent(Staff):
                     await self._bury(await self.ledger.orphans(), Cause.KILLED)
                     await self._count_money()
                     await self._start_all(services)
+                    calls.start_soon(self._wind_down)
                     await self.front.open(services, calls)
                     yield sip, await self._open_web(services)
                     calls.cancel_scope.cancel()
@@ -190,6 +195,9 @@ class Parent(Staff):
                     hand.problem = hand.problem or "its process ended before it was ready"
                 if self.draining or (hand.problem and not hand.up.is_set()):
                     return
+                if self._barren:
+                    self._short.set()
+                    return
                 pause = PAUSE if was_ready else min(LONGEST, pause * 2)
                 if not was_ready:
                     await trio.sleep(pause)
@@ -222,8 +230,8 @@ class Parent(Staff):
     async def _miss(self, hand: Hand) -> None:
         """Its process is gone, and what it had with it."""
         desk, hand.desk, hand.ready, hand.lane = hand.desk, None, False, None
-        self.front.dispatch.forget(hand.number)
         self.house.slate.vacate(hand.number)
+        self.front.lose(hand.number)
         if not self.draining and not hand.problem:
             self.crashed += 1
             log().error("worker.lost", worker=hand.number, pid=hand.pid)
@@ -243,7 +251,8 @@ class Parent(Staff):
                 self.pages.take(hand.number, word.number, word.text)
             case Began():
                 origin = Origin(f"{self.house.config.node}.{hand.number}", word.boot)
-                hand.desk, hand.pid = LedgerDesk(self.ledger, origin, partial(self.send, hand.number)), word.pid
+                hand.desk = LedgerDesk(self.ledger, origin, partial(self.send, hand.number), self.front.see)
+                hand.pid = word.pid
             case Ready():
                 self._welcome(hand, trio.current_time() - began)
             case Unable():
@@ -276,16 +285,25 @@ class Parent(Staff):
         self.front.bury(orphans, cause)
         if orphans:
             await self.ledger.close_orphans(orphans, cause)
+            self.meters.tally.bury(orphans, cause)
 
     # -- what happens beside -------------------------------------------------------------------------------------
 
     async def _follow_fates(self) -> None:
-        """How processes ended, for the log; the zygote gone is the end of the house."""
+        """How processes ended, for the log; and that of the zygote."""
         async for fate in self.zygote.fates():
             if fate.status:
                 log().warning("worker.ended", pid=fate.pid, **_how(fate.status))
+        self._barren = True
+        log().error("zygote.lost", pid=self.zygote.pid, means="a worker that is lost is not replaced")
+
+    async def _wind_down(self) -> None:
+        """A worker is lost, and there is no other: who speaks may finish, then the house ends."""
+        await self._short.wait()
         if not self.draining:
-            raise Unusable("the process that forks our workers is gone; start again")
+            log().error("draining", calls=self.calls(), why="a worker is lost, and the process that forks them too")
+            await self.drain()
+            raise Unusable("a worker was lost, and so was the process that forks them; start again")
 
     async def _watch_over(self) -> None:
         """A worker that says nothing does nothing: its calls are better ended."""
@@ -341,8 +359,7 @@ class Parent(Staff):
         return Health(status="busy" if reason else "ready", calls=self.calls(), reason=reason)
 
     async def _page(self) -> bytes:
-        ready = [hand.number for hand in self.hands if hand.ready]
-        return await self.pages.all(ready, self.meters.page())
+        return await self.pages.all(lambda: [hand.number for hand in self.hands if hand.ready], self.meters.page)
 
     def _ask_page(self, worker: int, number: int) -> None:
         self.send(worker, PageAsked(number))

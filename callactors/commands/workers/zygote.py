@@ -59,7 +59,10 @@ class Zygote:
         held = b""
         while True:
             await trio.lowlevel.wait_readable(self._control)
-            data = self._control.recv(4_096)
+            try:
+                data = self._control.recv(4_096)
+            except ConnectionResetError:  # it went without hearing us out
+                return
             if not data:
                 return
             held += data
@@ -71,6 +74,7 @@ class Zygote:
     def end(self) -> None:
         """Let it go, and see it gone. Blocks for no longer than an exit takes."""
         self._control.close()
+        os.kill(self.pid, signal.SIGCONT)  # whoever stopped it is not to stop us
         os.waitpid(self.pid, 0)
 
 
