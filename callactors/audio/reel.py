@@ -10,15 +10,14 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from callactors.audio import g711
 from callactors.audio.convert import Converter
 from callactors.audio.format import AudioFormat
-from callactors.audio.g711 import Samples
+from callactors.audio.g711 import LAWS, Samples
+from callactors.audio.linear import to_samples
 
 SIDES = 2
 WIDTH = 2 * SIDES  # bytes of one sample of both sides
 SNAP = 4  # samples
-LAWS = (AudioFormat.PCMU, AudioFormat.PCMA)
 LINEAR = {format.rate: format for format in AudioFormat if format not in LAWS}
 
 
@@ -76,7 +75,7 @@ class Reel:
         if format.rate != self.rate:
             samples, place = self._resampled(side, place, audio, format)
         else:
-            samples = g711.decode(audio, format) if format in LAWS else np.frombuffer(audio, "<i2")
+            samples = to_samples(audio, format)
         self._sides[side].lay(place, samples)
 
     def _resampled(self, side: int, place: int, audio: bytes, format: AudioFormat) -> tuple[Samples, int]:

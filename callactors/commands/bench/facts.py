@@ -74,7 +74,6 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     gap_ms: Spread
     setup_ms: Spread
     sender_ms: Spread  # how late our own packets left
-    own_cpu_s: float
     heard: tuple[CallHeard, ...] = ()
 
 

@@ -62,14 +62,14 @@ class Generator:
             line.ear.since, line.ear.until = since, since + order.seconds
         self._measuring = True
         up = sum(line.state == "up" for line in self.lines)
-        cpu, own = _cpu(order.pids), time.process_time()
+        cpu = _cpu(order.pids)
         self._until(since + order.seconds)
         until = time.monotonic()
-        cpu, own = _cpu(order.pids) - cpu, time.process_time() - own
+        cpu = _cpu(order.pids) - cpu
         memory = memory_kb(order.pids) - order.empty_kb
         self._measuring = False
         self._leave()
-        return self._report(up, (since, until), cpu, own, memory)
+        return self._report(up, (since, until), cpu, memory)
 
     # -- phases ----------------------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Generator:
 
     # -- afterwards ------------------------------------------------------------------------------------------------
 
-    def _report(self, up: int, window: tuple[float, float], cpu: float, own: float, memory: int) -> Loaded:
+    def _report(self, up: int, window: tuple[float, float], cpu: float, memory: int) -> Loaded:
         lines, stride = self.lines, max(1, len(self.lines) // SAMPLED)
         refused = Counter(str(line.status) for line in lines if line.status not in (0, 200))
         return Loaded(
@@ -203,7 +203,6 @@ class Generator:
             gap_ms=spread(self.gaps.tolist()),
             setup_ms=spread([line.setup for line in lines if line.setup is not None]),
             sender_ms=spread(self.lateness.tolist()),
-            own_cpu_s=own,
             heard=tuple(CallHeard(tuple(line.ear.sounded), tuple(line.marked)) for line in lines[::stride]),
         )
 

@@ -42,7 +42,6 @@ class Socket:
 
     stream: trio.SocketStream
     protocol: wsproto.WSConnection = attrs.field(factory=lambda: wsproto.WSConnection(wsproto.ConnectionType.CLIENT))
-
     ready: trio.Event = attrs.field(factory=trio.Event)
 
     async def open(self) -> None:

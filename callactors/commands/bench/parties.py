@@ -50,11 +50,6 @@ class Setup:
     naive: bool = False
     limit: int | None = None  # limits.calls
 
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Rows with the same key are measured in the same house."""
-        return attrs.astuple(self)
-
 
 @attrs.define(eq=False)
 class Model:

@@ -206,7 +206,7 @@ def test_unmasking_is_its_own_inverse(payload: bytes, mask: bytes) -> None:
 def loaded(heard: CallHeard) -> Loaded:
     return Loaded(
         offered=1, up=1, refused={}, gone=0, window=(10.0, 20.0), cpu_s=1.0, rss_kb=100, received=500, expected=500,
-        late=0, gap_ms=Spread(), setup_ms=Spread(), sender_ms=Spread(), own_cpu_s=0.1, heard=(heard,),
+        late=0, gap_ms=Spread(), setup_ms=Spread(), sender_ms=Spread(), heard=(heard,),
     )  # fmt: skip
 
 
