@@ -22,7 +22,10 @@ _MADE: dict[str, Callable[[str], Codec]] = {
     "g722": lambda fmtp: g722.G722(),
 }
 _MISSING: dict[str, Callable[[], str]] = {"opus": opus.missing, "g722": lambda: g722.MISSING}
-REMEDIES = {"opus": "install libopus (Debian: apt install libopus0)", "g722": "pip install G722"}
+REMEDIES = {
+    "opus": "install libopus (Debian: apt install libopus0; or pip install 'callactors[opus]')",
+    "g722": "pip install G722",
+}
 
 
 def make_codec(name: str, fmtp: str = "") -> Codec:

@@ -38,7 +38,7 @@ CONCEALED, FADING = 800, 400  # positions in a row that are made up (100 ms, the
 DTX = 2  # a packet of so few bytes need not be sent
 _MOST = 1_275  # bytes of a frame
 _GET_LOOKAHEAD = 4027  # opuslib's own name for it leads nowhere
-_WHEELS = (("av", "../av.libs/libopus-*.so*"), ("opuslib_next", "../opuslib_next_bundled.libs/libopus*.so*"))
+_WHEELS = (("av", "../av.libs/libopus-*.so*"), ("opuslib_next", "_native/libopus.*"))
 _BANDS = ((8_000, 1101), (12_000, 1102), (16_000, 1103), (24_000, 1104))  # maxplaybackrate -> OPUS_BANDWIDTH_*
 
 

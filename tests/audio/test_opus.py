@@ -247,7 +247,7 @@ def test_a_library_inside_a_wheel_is_found_behind_the_systems(elsewhere: Path) -
     (elsewhere / "av.libs").mkdir()
     inside = elsewhere / "av.libs" / "libopus-1234.so.0.11.1"
     inside.touch()
-    assert [Path(path).resolve() for path in list(opus.candidates())[1:]] == [inside]
+    assert [Path(path).resolve() for path in list(opus.candidates())[1:2]] == [inside]
 
 
 def test_what_cannot_be_loaded_is_passed_over_and_named_when_nothing_can(
@@ -255,8 +255,9 @@ def test_what_cannot_be_loaded_is_passed_over_and_named_when_nothing_can(
 ) -> None:
     broken = tmp_path / "libopus.so.0"
     broken.write_bytes(b"no library")
+    whole = opus.load()[0].api.libopus._name
     with monkeypatch.context() as machine:
-        for paths, found in (([str(broken), "libopus.so.0"], True), ([str(broken)], False)):
+        for paths, found in (([str(broken), whole], True), ([str(broken)], False)):
             machine.setattr(opus, "candidates", lambda paths=paths: iter(paths))
             opus.load.cache_clear()
             assert bool(opus.load()[0]) is found
