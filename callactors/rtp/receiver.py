@@ -41,6 +41,7 @@ QUIET = -45.0  # dBFS
 LATE_IN_A_ROW = 5
 NEW_SOURCE = 3  # packets
 EXPECTING = 3.0  # seconds after a re-offer
+GONE = 0.2  # seconds without a new packet after which old numbers are a beginning
 ACTIVE = 0.1  # seconds since its last packet for which a source counts as talking
 AHEAD = 1_600  # positions a packet may lie in the future before its timestamps are taken for a jump
 _unpack = HEADER.unpack_from
@@ -53,6 +54,7 @@ class Counts:
     packets: int = 0
     lost: int = 0
     late: int = 0
+    repeated: int = 0  # copies of what had come
     foreign: int = 0  # of another SSRC while ours talks
     unknown: int = 0  # of a payload type or size nobody agreed on
     sources: int = 0
@@ -137,9 +139,22 @@ class Receiver:
             source = self._new_source(packet, now)
             if source is None:
                 return []
+        if source.again(packet.sequence, packet.timestamp):
+            return self._again(packet, now)
         sequence = source.sequence(packet.sequence)
         if sequence is None:
             return self._restart(packet, now)
+        return self._take(packet, source, sequence, now)
+
+    def _again(self, packet: RtpPacket, now: float) -> list[str]:
+        """A copy is nothing, while new packets come; where none do, the source has begun anew with old numbers."""
+        if now - self._heard_at >= GONE:
+            return self._restart(packet, now)
+        self.counts.repeated += 1
+        return []
+
+    def _take(self, packet: RtpPacket, source: Source, sequence: int, now: float) -> list[str]:
+        """A packet of our source that had not come yet."""
         self._heard_at = now
         timestamp = source.extended(packet.timestamp)
         length = self.codec.duration(packet.payload) if packet.payload_type == self.payload_type else 0
@@ -179,7 +194,7 @@ class Receiver:
     def _other(self, packet: RtpPacket, source: Source, sequence: int, now: float) -> list[str]:
         """Another codec agreed on, digits, comfort noise (payload type 13), or something nobody agreed on."""
         if packet.payload_type in self.others:
-            return self._take_up(packet, now)
+            return self._take_up(packet, source, sequence, now)
         source.received += 1
         if sequence == self._joined + 1:
             self._joined = sequence
@@ -188,14 +203,14 @@ class Receiver:
         self.counts.unknown += packet.payload_type != 13
         return []
 
-    def _take_up(self, packet: RtpPacket, now: float) -> list[str]:
+    def _take_up(self, packet: RtpPacket, source: Source, sequence: int, now: float) -> list[str]:
         """They speak another codec from here on, without a word of signalling; a batch still has one format."""
         old, self._spoken[self.payload_type] = self.codec, self.codec
         codec = self._spoken.get(packet.payload_type) or make_codec(self.others[packet.payload_type])
         others = {number: name for number, name in self.others.items() if number != packet.payload_type}
         self._out = [convert(b"".join(self._out), old.format, codec.format)]
         self._speak(codec, packet.payload_type, {**others, self.payload_type: old.name})
-        return self.receive(packet, now)
+        return self._take(packet, source, sequence, now)
 
     def _new_source(self, packet: RtpPacket, now: float) -> Source | None:
         """Another SSRC (RFC 3550 section 8.2, and what a spoofer would send)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MAX_DROPOUT = 3_000  # packets; a larger step forward is a restart
 MAX_MISORDER = 100
+FEW = 8  # packets before the first one that may come behind it
 _SEQ, _TS = 1 << 16, 1 << 32
 
 
@@ -11,7 +12,7 @@ class Source:
     """Counts the packets of one SSRC. Times are seconds; jitter is kept in ticks, `rate` a second."""
 
     __slots__ = (
-        "_base", "_told", "_transit", "first", "highest", "jitter", "rate", "received", "ssrc", "timestamp",
+        "_base", "_missing", "_told", "_transit", "first", "highest", "jitter", "rate", "received", "ssrc", "timestamp",
     )  # fmt: skip
 
     def __init__(self, ssrc: int, sequence: int, timestamp: int, rate: int = 8_000) -> None:
@@ -21,17 +22,39 @@ class Source:
         self.received = 0
         self.jitter = 0.0
         self._transit: float | None = None
+        self._missing = set(range(sequence - FEW, sequence))  # not come yet, of the last MAX_MISORDER
         self._told = (0, 0)  # expected, received at the last report
 
     def sequence(self, number: int) -> int | None:
         """The number extended past 16 bits; None when it is neither a little ahead nor a little behind."""
         ahead = (number - self.highest) & 0xFFFF
         if ahead < MAX_DROPOUT:
+            if ahead > 1:
+                self._pass_over(self.highest + ahead)
             self.highest += ahead
             return self.highest
         if _SEQ - ahead <= MAX_MISORDER:
             return self.highest - (_SEQ - ahead)
         return None
+
+    def _pass_over(self, number: int) -> None:
+        """What lies before this packet has not come; what is too long ago never will."""
+        oldest = number - MAX_MISORDER
+        self._missing = {one for one in self._missing if one >= oldest}
+        self._missing.update(range(max(self.highest + 1, oldest), number))
+
+    def again(self, number: int, timestamp: int) -> bool:
+        """Whether this packet has come before: some networks copy, and whoever replays does. Ask once a packet.
+
+        A number used again for something newer is a source that begins anew, and no copy.
+        """
+        behind = (self.highest - number) & 0xFFFF
+        if behind > MAX_MISORDER or not self.received or self.extended(timestamp) > self.timestamp:
+            return False
+        if self.highest - behind not in self._missing:
+            return True
+        self._missing.discard(self.highest - behind)
+        return False
 
     def extended(self, timestamp: int) -> int:
         """The timestamp extended past 32 bits, nearest to the last one."""

@@ -250,3 +250,19 @@ async def test_two_streams_of_one_plane_hear_each_other(autojump_clock: trio.abc
         table.stream.play("u", b"\x11" * 800)
         await trio.sleep(0.5)
         assert other.heard.count(0x11) == 800
+
+
+async def test_more_packets_than_ticks_delay_nobody(autojump_clock: trio.abc.Clock) -> None:
+    """A network that copies every packet ten times, or a flood by the caller's own address."""
+    async with laid() as table:
+        table.start()
+        begin = trio.current_time()
+        for index in range(99):
+            await trio.sleep_until(begin + 0.02 * (index + 1) - 0.0001)
+            packet = table.peer.packet(bytes([index + 1]) * 160)
+            for _ in range(10):
+                table.peer.rtp.sendto(packet, table.stream.address)
+        await trio.sleep(0.06)
+        arrived = table.of(AudioArrived)
+    assert arrived[-1].audio.endswith(bytes([99]) * 160)
+    assert b"".join(batch.audio for batch in arrived).count(bytes([50])) == 160

@@ -298,3 +298,24 @@ def test_whatever_happens_on_the_way_the_timeline_has_no_gap(moved: list[tuple[i
     assert gap_free(wire.batches)
     end = wire.batches[-1].position + len(wire.batches[-1].audio)
     assert 1.35 <= end / 8000 <= 1.6 + 0.02  # a frame lies at its arrival, give or take 20 ms
+
+
+def test_copies_of_what_has_come_are_not_heard_however_many_and_do_no_harm_to_the_figures() -> None:
+    wire = Wire()
+    packets = [(0.02 * index, wire.packet(index)) for index in range(100)]
+    copies = [(packets[new][0] + 0.004, packets[old][1]) for new in range(25, 100) for old in range(new - 20, new)]
+    wire.run([*packets, *copies], 2.0)
+    heard = wire.audio
+    assert len(heard) <= 2.0 * 8000
+    assert heard.count(SILENCE) <= 640
+    counts = wire.receiver.totals()
+    assert (counts.late, counts.lost) == (0, 0)
+    assert counts.repeated > 1_000
+
+
+def test_a_source_that_goes_back_to_numbers_used_before_is_heard_again_once_it_says_nothing_else() -> None:
+    wire = Wire()
+    first = [(0.02 * index, wire.packet(index)) for index in range(50)]
+    again = [(1.5 + 0.02 * index, wire.packet(index)) for index in range(50)]
+    wire.run([*first, *again], 2.6)
+    assert wire.audio.count(bytes([40])) == 2 * 160
