@@ -56,7 +56,7 @@ def test_without_libopus_opus_is_not_offered_and_check_says_why() -> None:
     (told,) = [str(problem) for problem in warn(loaded)]
     assert told.startswith("f.yaml:3: trunks.acme.codecs[0]: opus is not offered: ")
     assert "file too short" in told
-    assert told.endswith("; install libopus (Debian: apt install libopus0)")
+    assert told.endswith("; install libopus (Debian: apt install libopus0; or pip install 'callactors[opus]')")
 
 
 @pytest.mark.usefixtures("no_opus")
