@@ -13,7 +13,7 @@ import trio
 
 from callactors.actors.messages import AgentHeard, CallerAudio, PauseRecording, RecordingWanted, ResumeRecording
 from callactors.actors.parts.tape import LONGEST, Order, Sound, Tape
-from callactors.actors.recorder import Recorder
+from callactors.actors.recorder import TICK, Recorder
 from callactors.audio import g711
 from callactors.audio.convert import convert
 from callactors.audio.format import AudioFormat
@@ -332,7 +332,7 @@ async def test_a_disk_that_does_not_answer_costs_a_minute_of_memory_at_most(
     async with trio.open_nursery() as call:
         await call.start(recorder.run)
         tape.offer(caller(sine(400, 60), 0))
-        await trio.sleep(2)
+        await trio.sleep(TICK + 0.5)  # it has been taken
         for batch in range(LONGEST + 10):
             tape.offer(caller(sine(400, 60), 480 * batch))
         await trio.sleep(100)
