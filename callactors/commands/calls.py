@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 
 _HEAD = ("call", "started", "way", "caller", "called", "scenario", "duration", "outcome", "cause", "sip", "usd")
+REASON = 240  # characters of a fact: why an offer was refused is a sentence with names in it
 _WAYS = {"inbound": "in", "outbound": "out"}
 
 
@@ -123,8 +124,8 @@ def _usd(facts: Facts) -> str:
     return "-" if facts["usd"] is None else f"{facts['usd']:.4f}"
 
 
-def _cell(value: object) -> str:
-    return "-" if value is None or value == "" else safe(value, 60)
+def _cell(value: object, longest: int = 60) -> str:
+    return "-" if value is None or value == "" else safe(value, longest)
 
 
 def _view(facts: Facts) -> Iterator[str]:
@@ -181,7 +182,7 @@ def _tool(run: Facts) -> str:
 
 
 def _words(facts: Facts, *names: str) -> str:
-    return " ".join(f"{name}={_cell(facts[name])}" for name in names if facts[name] is not None)
+    return " ".join(f"{name}={_cell(facts[name], REASON)}" for name in names if facts[name] is not None)
 
 
 def _text(value: Any) -> str:

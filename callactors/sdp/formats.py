@@ -95,6 +95,8 @@ class Formats:
                     found.fmtp[codec] = parameters.get(str(number), "")
             elif event in ("8000", "48000"):
                 found.events.setdefault(int(event), number)
+            elif not encoding:
+                others.append(f"{number} without a=rtpmap")
             elif not event and _NAME.fullmatch(encoding) and not encoding.startswith("CN/"):
                 others.append(encoding)
         return attrs.evolve(found, others=tuple(others))
@@ -180,7 +182,7 @@ def _encodings(media: Media) -> dict[int, str]:
 
 def _numbered(attributes: Attributes, name: str) -> dict[str, str]:
     """The attributes of a name that begin with a payload number, by it; the last one counts."""
-    found = (value.partition(" ") for known, value in attributes if known == name and value)
+    found = (value.replace("\t", " ").partition(" ") for known, value in attributes if known == name and value)
     return {number: text.strip(" ") for number, _, text in found}
 
 

@@ -32,6 +32,7 @@ from callactors.stores.ledger_rows import (
 FIRST, SECOND = uuid7(1_767_323_045_678), uuid7(1_767_323_145_678)
 
 
+REASON = "no codec of ours is offered: G729/8000, AMR-WB/16000/1, EVS/16000, SPEEX/16000, ILBC/8000"
 STAGES = {"detection": 480.2, "to_first_audio": 120.0, "transcode": 2.1, "slot": 37.7, "response": 640.0}
 
 
@@ -41,7 +42,7 @@ def rows(call: str) -> list[Row]:
         CallOpened(
             call=call, direction="inbound", started=at, scenario="salon", caller="+1312\n\x1b[31m", called="100"
         ),
-        AttemptRow(call=call, n=0, leg=0, trunk="loopback", answered=at + 500, sip_code=200),
+        AttemptRow(call=call, n=0, leg=0, trunk="loopback", answered=at + 500, sip_code=200, reason=REASON),
         CallAnsweredAt(call=call, answered=at + 500),
         TurnRow(call=call, n=0, heard="I need a cut", said='Say "when".\nPlease', cut_ms=700, stages=STAGES),
         ToolRunRow(call=call, session=0, tool_request_id="t", tool="book_slot", arguments='{"service": "cut"}'),
@@ -121,6 +122,10 @@ def test_show_tells_the_conversation_tools_transfers_media_events_and_recording(
     ):
         assert line in text
     assert "\x1b" not in text
+
+
+def test_show_tells_a_reason_to_its_end(data: Path) -> None:
+    assert REASON in CliRunner().invoke(app, ["show", FIRST, "--data", str(data)]).output
 
 
 def test_show_tells_how_long_the_caller_waited_and_for_what(data: Path) -> None:

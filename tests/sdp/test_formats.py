@@ -69,6 +69,10 @@ def test_the_offers_order_counts_unless_the_trunk_wants_its_own(ours_first: bool
     assert answer("m=audio 4000 RTP/AVP 0 111", "a=rtpmap:111 OPUS/48000/2", ours_first=ours_first).codec == spoken
 
 
+def test_a_tab_parts_a_number_from_its_meaning_too() -> None:
+    assert answer("m=audio 4000 RTP/AVP 96", "a=fmtp:96\tuseinbandfec=1", "a=rtpmap:96\topus/48000/2").codec == "opus"
+
+
 def test_g722_is_known_by_its_number_alone() -> None:
     agreement = answer("m=audio 4000 RTP/AVP 9 0")
     assert (agreement.codec, agreement.payload_type) == ("g722", 9)
@@ -81,6 +85,7 @@ def test_g722_is_known_by_its_number_alone() -> None:
         (("m=audio 4000 RTP/AVP 97 13", "a=rtpmap:97 AMR-WB/16000/1", "a=rtpmap:13 CN/8000"), "AMR-WB/16000/1"),
         (("m=audio 4000 RTP/AVP 97", "a=rtpmap:97 <script>/8000"), "no audio at all"),
         (("m=audio 4000 RTP/AVP 111", "a=rtpmap:111 opus/24000/1"), "OPUS/24000/1"),
+        (("m=audio 4000 RTP/AVP 96 13",), "96 without a=rtpmap"),
     ],
 )
 def test_a_refusal_names_what_was_offered(media: tuple[str, ...], names: str) -> None:
