@@ -48,7 +48,7 @@ class CallingOut:
 
 def tones(phone: PhoneCall) -> list[Tone]:
     """What somebody at a phone has heard so far, as names of tones."""
-    ears, decoder = Ears(phone.line.law), make_codec(phone.line.codec)
+    ears, decoder = Ears(phone.line.format), make_codec(phone.line.codec)
     for heard in phone.line.heard:
         if phone.line.is_audio(heard.packet):
             ears.hear(decoder.decode(heard.packet.payload))

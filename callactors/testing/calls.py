@@ -230,7 +230,7 @@ def phrases_of(books: Mapping[str, Playbook], ms: int = PHRASE_MS) -> Phrases:
         named = {"greeting": scenario.greeting(), **_fields(scenario.phrases_for())}
         for name, text in named.items():
             linear = sine(PITCHES[name], ms).tobytes()
-            audio |= {(text, law): convert(linear, AudioFormat.PCM16_8K, law) for law in set(FORMATS.values())}
+            audio |= {(text, to): convert(linear, AudioFormat.PCM16_8K, to) for to in set(FORMATS.values())}
     return Phrases(audio)
 
 

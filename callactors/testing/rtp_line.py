@@ -14,12 +14,12 @@ import attrs
 import numpy as np
 import trio
 
-from callactors.audio import g711
 from callactors.audio.codec import POSITIONS
 from callactors.audio.codecs import make_codec
 from callactors.audio.convert import Converter, convert
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
+from callactors.audio.linear import to_samples
 from callactors.errors import MalformedPacket
 from callactors.net.udp import UdpSocket
 from callactors.rtp.packet import RtpPacket, parse
@@ -94,7 +94,7 @@ class RtpLine:
         return self._socket.address
 
     @property
-    def law(self) -> AudioFormat:
+    def format(self) -> AudioFormat:
         """The format of what it speaks."""
         return self._codec.format
 
@@ -124,9 +124,9 @@ class RtpLine:
 
     def say(self, samples: Samples) -> Saying:
         """Queue linear speech (int16, 8 kHz)."""
-        audio = convert(samples.astype("<i2").tobytes(), AudioFormat.PCM16_8K, self.law)
+        audio = convert(samples.astype("<i2").tobytes(), AudioFormat.PCM16_8K, self.format)
         size = FRAME * self._codec.width
-        audio += self.law.silence * (-len(audio) % size)
+        audio += self.format.silence * (-len(audio) % size)
         frames = deque(audio[at : at + size] for at in range(0, len(audio), size))
         saying = Saying(frames, max(0, (ears.last_loud(samples) - 1) // FRAME))
         if self.closed or not frames:
@@ -166,7 +166,7 @@ class RtpLine:
         places = [((packet.timestamp - origin) & 0xFFFFFFFF) // self._ticks for packet in packets]
         size = max((at for at in places if at < (1 << 31) // self._ticks), default=0) + FRAME * 6
         sound = np.zeros(size, np.int16)
-        codec, converter = make_codec(self._codec.name), Converter(self.law, AudioFormat.PCM16_8K)
+        codec, converter = make_codec(self._codec.name), Converter(self.format, AudioFormat.PCM16_8K)
         for at, packet in zip(places, packets, strict=True):
             pcm = np.frombuffer(converter.feed(codec.decode(packet.payload)), np.int16)
             if packet.ssrc == ssrc and at + len(pcm) <= size:
@@ -175,7 +175,7 @@ class RtpLine:
 
     def _decoded(self, payload: bytes) -> Samples:
         audio = self._codec.decode(payload)
-        return g711.decode(audio, self.law) if self.law in g711.LAWS else np.frombuffer(audio, np.int16)
+        return to_samples(audio, self.format)
 
     def is_audio(self, packet: RtpPacket) -> bool:
         """Of the payload type agreed on."""
@@ -256,7 +256,7 @@ class RtpLine:
 
     def _next_frame(self, now: float) -> bytes:
         if not self._saying:
-            return self.law.silence * (FRAME * self._codec.width)
+            return self.format.silence * (FRAME * self._codec.width)
         saying = self._saying[0]
         frame = saying.take(now)
         if not saying.frames:

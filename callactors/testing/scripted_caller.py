@@ -54,9 +54,9 @@ class Tone:
 
 @attrs.define(eq=False)
 class Ears:
-    """Names tones in audio of `law` (any format may stand there), 20 ms at a time."""
+    """Names tones in audio of this format, 20 ms at a time."""
 
-    law: AudioFormat = AudioFormat.PCMU
+    format: AudioFormat = AudioFormat.PCMU
     audio: bytearray = attrs.field(factory=bytearray)
     _to_linear: Converter | None = None
     _linear: bytearray = attrs.field(factory=bytearray)  # at 8 kHz
@@ -64,8 +64,8 @@ class Ears:
 
     def hear(self, audio: bytes) -> None:
         self.audio += audio
-        if self._to_linear is None or self._to_linear.source is not self.law:
-            self._to_linear = Converter(self.law, AudioFormat.PCM16_8K)
+        if self._to_linear is None or self._to_linear.source is not self.format:
+            self._to_linear = Converter(self.format, AudioFormat.PCM16_8K)
         self._linear += self._to_linear.feed(audio)
         while len(self._linear) >= (len(self._frames) + 1) * FRAME * 2:
             at = len(self._frames) * FRAME * 2
@@ -199,7 +199,7 @@ class ScriptedCaller:
         self._live(agreed)
 
     def _live(self, agreement: Agreement) -> None:
-        self.ears.law = FORMATS[agreement.codec]
+        self.ears.format = FORMATS[agreement.codec]
         self.stream.start(agreement, allowed=lambda host: True)
 
     # -- waiting -------------------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ class ScriptedCaller:
         self._said += 1
         name = f"words {self._said}"
         linear = sine(PITCHES["caller"], ms).tobytes()
-        self.stream.play(name, convert(linear, AudioFormat.PCM16_8K, self.ears.law))
+        self.stream.play(name, convert(linear, AudioFormat.PCM16_8K, self.ears.format))
         self.stream.end(name)
 
     def press(self, digits: str) -> None:

@@ -28,11 +28,13 @@ from callactors.stores.spool import Spool
 PCMU = AudioFormat.PCMU
 
 
-def caller(samples: Samples, position: int, law: AudioFormat = PCMU, *, leg: int = 0, at: float = 0.0) -> CallerAudio:
+def caller(
+    samples: Samples, position: int, format: AudioFormat = PCMU, *, leg: int = 0, at: float = 0.0
+) -> CallerAudio:
     """As a leg tells it: `at` its end, where nothing else is said."""
     at = at or (position + len(samples)) / 8000
-    audio = convert(samples.astype("<i2").tobytes(), AudioFormat.PCM16_8K, law)
-    return CallerAudio(at=at, leg=leg, format=law, audio=audio, position=position)
+    audio = convert(samples.astype("<i2").tobytes(), AudioFormat.PCM16_8K, format)
+    return CallerAudio(at=at, leg=leg, format=format, audio=audio, position=position)
 
 
 def agent(samples: Samples, position: int) -> AgentHeard:
@@ -147,15 +149,15 @@ async def test_a_change_of_codec_is_not_heard_on_tape(autojump_clock: object, tm
 
 
 async def test_a_wideband_call_is_recorded_at_its_own_rate(autojump_clock: object, tmp_path: Path) -> None:
-    for law in (AudioFormat.PCM16, AudioFormat.PCM16_16K):
-        path = tmp_path / f"{law}.wav"
-        batches = [caller(sine(400, 60), 480 * n, law) for n in range(20)]
+    for format in (AudioFormat.PCM16, AudioFormat.PCM16_16K):
+        path = tmp_path / f"{format}.wav"
+        batches = [caller(sine(400, 60), 480 * n, format) for n in range(20)]
         house = await recorded(path, *batches, agent(sine(700, 500), 9600))
-        left, right = channels(path, law.rate)
-        times = law.rate // 8000
+        left, right = channels(path, format.rate)
+        times = format.rate // 8000
         assert len(left) == 9600 * times + 4000 * times
         assert strength(right[9600 * times :], 700 / times) > 0.99
-        assert house.events("recording")[0]["rate"] == law.rate
+        assert house.events("recording")[0]["rate"] == format.rate
 
 
 async def test_a_narrow_leg_in_a_wideband_recording_has_no_seams(autojump_clock: object, tmp_path: Path) -> None:

@@ -92,16 +92,16 @@ class Bench:
 
 
 @asynccontextmanager
-async def transcoding(law: AudioFormat = AudioFormat.PCMU) -> AsyncIterator[Bench]:
-    bench = Bench(PlayoutLeg(law), Mailbox(16), Mailbox(16), Mailbox(512), Mailbox(64))
+async def transcoding(format: AudioFormat = AudioFormat.PCMU) -> AsyncIterator[Bench]:
+    bench = Bench(PlayoutLeg(format), Mailbox(16), Mailbox(16), Mailbox(512), Mailbox(64))
     async with trio.open_nursery() as nursery:
         await nursery.start(Transcoder(*attrs.astuple(bench, recurse=False)).run)
         yield bench
         nursery.cancel_scope.cancel()
 
 
-def batch(audio: bytes, position: int = 0, law: AudioFormat = AudioFormat.PCMU) -> CallerAudio:
-    return CallerAudio(at=1.0, leg=0, format=law, audio=audio, position=position, lost_ms=20, first_rtp_at=2.0)
+def batch(audio: bytes, position: int = 0, format: AudioFormat = AudioFormat.PCMU) -> CallerAudio:
+    return CallerAudio(at=1.0, leg=0, format=format, audio=audio, position=position, lost_ms=20, first_rtp_at=2.0)
 
 
 async def test_the_callers_law_goes_through_untouched_where_the_model_takes_it() -> None:

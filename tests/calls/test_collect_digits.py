@@ -91,7 +91,7 @@ def press_aloud(talk: Talk, digits: str) -> None:
     for at, digit in enumerate(digits):
         sound = np.concatenate([tone.dtmf(digit, 80), tone.silence(60)])
         name = f"key {at} at {trio.current_time()}"
-        talk.caller.stream.play(name, g711.encode(sound, talk.caller.ears.law))
+        talk.caller.stream.play(name, g711.encode(sound, talk.caller.ears.format))
         talk.caller.stream.end(name)
 
 

@@ -124,7 +124,7 @@ async def test_keys_that_are_tones_are_heard_at_the_desk_and_not_pressed_again(
     async with putting_through(tmp_path, "bridged", dtmf="inband") as through:
         desk = await joined(through)
         stream, since = through.talk.caller.stream, trio.current_time()
-        stream.play("key", g711.encode(dtmf("4", 200), through.talk.caller.ears.law))
+        stream.play("key", g711.encode(dtmf("4", 200), through.talk.caller.ears.format))
         await until(lambda: strength(desk.line.samples(since), 770) > 0.2, 10)
         await trio.sleep(1)
         assert desk.line.digits == []
