@@ -133,7 +133,8 @@ class Protection:
             return f"the offer is {protocol[:40]}, and only RTP/AVP and RTP/SAVP (a=crypto) are spoken"
         if self.policy == "off":
             return "the offer is encrypted (RTP/SAVP), and this trunk's srtp is off"
-        return "" if lines(media) else f"the offer has no a=crypto we could use (suite, key, lifetime, MKI, parameters); it names {_named(media)}"
+        why = "the offer has no a=crypto we could use (suite, key, lifetime, MKI, parameters)"
+        return "" if lines(media) else f"{why}; it names {_named(media)}"
 
     @property
     def _must(self) -> bool:
