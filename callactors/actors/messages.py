@@ -45,6 +45,13 @@ class CallAnswered(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
     srtp: str = ""
 
 
+class MediaChanged(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    """A re-offer settled another codec, or other protection, than CallAnswered told."""
+
+    codec: str
+    srtp: str = ""
+
+
 class RtpWentSilent(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
     since: float
 

@@ -21,6 +21,7 @@ from callactors.actors.messages import (
     DialogMoved,
     DigitPressed,
     LegEnded,
+    MediaChanged,
     Message,
 )
 from callactors.actors.parts.exchange import Exchange
@@ -122,7 +123,9 @@ class SipLeg:
     def _open(self, name: int, ipv6: bool) -> None:
         self.stream = self.plane.open(self.sounded, ipv6=ipv6)
         sdp = Negotiation(name, self.stream.address, self.trunk, self.plane, self.advertise)
-        self.exchange = Exchange(self.number, self.session, self.trunk, self.endpoint, self.stream, sdp)
+        self.exchange = Exchange(
+            self.number, self.session, self.trunk, self.endpoint, self.stream, sdp, self._media_changed
+        )
         self._referring = Referring(self.exchange)
 
     @property
@@ -403,6 +406,10 @@ class SipLeg:
         self.stream.fill.play(None)
         self.exchange.live(agreement)
         return CallAnswered(at=trio.current_time(), leg=self.number, codec=agreement.codec, srtp=agreement.srtp)
+
+    def _media_changed(self, agreement: Agreement) -> None:
+        now = trio.current_time()
+        self.events.offer(MediaChanged(at=now, leg=self.number, codec=agreement.codec, srtp=agreement.srtp))
 
     async def hold(self, on: bool) -> bool:
         """Put the far end on hold (RFC 3264 section 8.4), or take it back; whether it agreed. See Exchange.hold."""

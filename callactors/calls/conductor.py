@@ -25,6 +25,7 @@ from callactors.actors.messages import (
     DigitPressed,
     HeldByPeer,
     LegEnded,
+    MediaChanged,
     Message,
     ModelLost,
     ModelReady,
@@ -208,6 +209,8 @@ class Conductor:
                 self.record.moved(message.facts)
             case HeldByPeer():
                 self._hold(message)
+            case MediaChanged():
+                self.record.event("media_changed", leg=message.leg, codec=message.codec, **_secured(message.srtp))
             case TransferEnded():
                 self.to_handoff.offer(message)
             case OutcomeReached():
@@ -238,8 +241,7 @@ class Conductor:
     def _on_the_line(self, message: CallAnswered) -> None:
         """Somebody can hear us: the greeting; the second time, a word on why they were called twice."""
         self.tell("answered", codec=message.codec)
-        secured = {"srtp": message.srtp} if message.srtp else {}
-        self.record.event("answered", leg=message.leg, codec=message.codec, **secured)
+        self.record.event("answered", leg=message.leg, codec=message.codec, **_secured(message.srtp))
         if self.answered:
             self._held = False
             self.say(self.phrases.cut_off)
@@ -418,6 +420,11 @@ class Conductor:
         self.say(self.phrases.model_lost)
         if not self.to_human("model_down"):
             self.wind_down(Cause.MODEL_DOWN)
+
+
+def _secured(suite: str) -> dict[str, str]:
+    """What the record says of protection: nothing of a call in clear."""
+    return {"srtp": suite} if suite else {}
 
 
 def _tokens(used: ModelUsed) -> dict[str, int]:

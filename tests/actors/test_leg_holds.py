@@ -10,7 +10,15 @@ import attrs
 import pytest
 import trio
 
-from callactors.actors.messages import CallAnswered, DigitPressed, HeldByPeer, LegEnded, LegReferred, RtpWentSilent
+from callactors.actors.messages import (
+    CallAnswered,
+    DigitPressed,
+    HeldByPeer,
+    LegEnded,
+    LegReferred,
+    MediaChanged,
+    RtpWentSilent,
+)
 from callactors.audio.levels import strength
 from callactors.audio.tone import sine
 from callactors.routing.cause import Cause
@@ -160,6 +168,7 @@ async def test_another_codec_is_spoken_from_the_next_offer_on(autojump_clock: ob
         assert up.side.leg.format == "pcma"
         assert ears.hears(up.side.samples(), 400)
         assert {packet.packet.payload_type for packet in up.phone.line.heard if packet.at > since + 0.1} == {8}
+        assert [(told.codec, told.srtp) for told in up.side.all(MediaChanged)] == [("pcma", "")]
 
 
 @pytest.mark.parametrize("update", [False, True])

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import trio
 
@@ -34,6 +36,7 @@ class Exchange:
     endpoint: SipEndpoint
     stream: MediaStream
     sdp: Negotiation
+    changed: Callable[[Agreement], object] = lambda agreement: None  # another codec, or other protection, mid-call
     up: bool = attrs.field(default=False, init=False)  # answered: the far end is listened to
     confirmed: bool = attrs.field(default=False, init=False)  # and acknowledged: we may offer anew
     ended: bool = attrs.field(default=False, init=False)  # no dialog from here on
@@ -77,8 +80,10 @@ class Exchange:
 
     def agreed(self, agreement: Agreement) -> HeldByPeer | None:
         """Live by a new agreement; a change of hold is told."""
-        was_held = self.held
+        was_held, before = self.held, self.agreement
         self.live(agreement)
+        if self.up and before is not None and (before.codec, before.srtp) != (agreement.codec, agreement.srtp):
+            self.changed(agreement)
         if self.held == was_held:
             return None
         return HeldByPeer(at=trio.current_time(), leg=self.number, held=self.held)
