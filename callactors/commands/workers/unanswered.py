@@ -17,7 +17,7 @@ from callactors.stores.ledger_rows import AttemptRow, CallRefused, Row
 
 MOST = 4_096
 KEPT = 180.0
-SURE = 1.0
+SURE = 0.25
 
 
 @attrs.define(eq=False)
