@@ -219,9 +219,13 @@ class Ledger:
         """Open calls of dead processes, with what a BYE to each of their dialogs needs. Ask at start."""
         return await self._read(lambda db: ledger_orphans.find(db, self.node, self.boot, _epoch_ms()))
 
-    async def orphans_of(self, dead: Origin) -> list[Orphan]:
-        """Open calls of one process that has just died; all it has sent is accepted. Raises LedgerBroken."""
-        await self.flush()
+    async def orphans_of(self, dead: Origin, *, flushed: bool = True) -> list[Orphan]:
+        """Open calls of one process that has just died; all it has sent is accepted. Raises LedgerBroken.
+
+        Not `flushed`: as far as it is on disk, which may be full.
+        """
+        if flushed:
+            await self.flush()
         return await self._read(lambda db: ledger_orphans.find_of(db, dead.node, dead.boot))
 
     async def close_orphans(self, orphans: Sequence[Orphan], cause: Cause = Cause.KILLED) -> int:

@@ -20,12 +20,12 @@ from callactors.commands.workers.house import House
 from callactors.commands.workers.parent import Parent
 from callactors.commands.workers.words import Began, Drain, Handed, Ready, Standing, ToWorker, TrunkProbed, Unable
 from callactors.commands.workers.zygote import Fate
-from callactors.errors import Unusable
+from callactors.errors import LedgerBroken, Unusable
 from callactors.net.lane import Lane
 from callactors.net.udp import UdpSocket
 from callactors.sip.address import Hop
 from callactors.sip.dialog import DialogFacts
-from callactors.stores.ledger import open_ledger
+from callactors.stores.ledger import Ledger, open_ledger
 from callactors.stores.ledger_remote import LedgerState, RemoteLedger
 from callactors.stores.ledger_rows import AttemptRow, CallOpened
 
@@ -210,6 +210,26 @@ async def test_an_invite_that_a_dead_worker_had_not_heard_out_is_anothers_once_a
         page = parent.meters.page().decode()
         assert 'callactors_calls_ended_total{cause="crash",direction="inbound",trunk="loopback"} 1.0' in page
     phone.close()
+
+
+async def test_a_worker_that_dies_while_the_disk_is_full_has_its_records_closed_once_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, count=1) as (parent, stage):
+        desk = RemoteLedger(tmp_path / "ledger.db", "a1.0", stage.processes[0].lane.send)
+        desk.queue(CallOpened(call="c1", direction="inbound", started=1))
+        await until(lambda: parent.ledger.statistics().written == 1)
+        with monkeypatch.context() as full:
+            full.setattr(Ledger, "flush", broken)
+            stage.processes[0].lane.close()
+            await until(lambda: len(stage.processes) == 2 and parent.ready() == 1)
+        await until(lambda: b'calls_ended_total{cause="crash"' in parent.meters.page())
+        [row] = await parent.ledger._read(lambda db: db.execute("SELECT cause FROM calls").fetchall())
+        assert row == ("crash",)
+
+
+async def broken(ledger: Ledger) -> None:
+    raise LedgerBroken("the disk is full")
 
 
 def rows_of_a_call_that_rings(invite: bytes) -> list[CallOpened | AttemptRow]:

@@ -9,10 +9,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import assert_never
@@ -90,6 +91,7 @@ class Parent(Staff):
     crashed: int = attrs.field(default=0, init=False)
     _barren: bool = attrs.field(default=False, init=False)  # nobody can fork a worker any more
     _short: trio.Event = attrs.field(factory=trio.Event, init=False)  # and one was to be forked
+    _services: trio.Nursery = attrs.field(init=False)
     _left: trio.Event = attrs.field(factory=trio.Event, init=False)
     _alive: int = attrs.field(default=0, init=False)
 
@@ -135,6 +137,7 @@ class Parent(Staff):
         """Every worker takes calls inside the `async with`: (SIP, web). Raises Unusable when one cannot."""
         async with trio.open_nursery() as nursery:
             services: trio.Nursery = await nursery.start(_shielded)
+            self._services = services
             sip = await self.front.run(services)
             for service in (self._follow_fates, self._tell_of_ledger, self._watch_over):
                 services.start_soon(service)
@@ -280,6 +283,21 @@ class Parent(Staff):
                 await self._bury(await self.ledger.orphans_of(dead), Cause.CRASH)
             except LedgerBroken as error:
                 log().error("ledger.broken", error=str(error))
+                self._services.start_soon(self._bury_late, dead)
+
+    async def _bury_late(self, dead: Origin) -> None:
+        """What can be read is hung up now; the records are closed once they can be written."""
+        told: set[str] = set()
+        for flushed in itertools.chain([False], itertools.repeat(True)):
+            with suppress(LedgerBroken):
+                orphans = await self.ledger.orphans_of(dead, flushed=flushed)
+                self.front.bury([one for one in orphans if one.call not in told], Cause.CRASH)
+                told.update(one.call for one in orphans)
+                if flushed:
+                    await self.ledger.close_orphans(orphans, Cause.CRASH)
+                    self.meters.tally.bury(orphans, Cause.CRASH)
+                    return
+            await trio.sleep(PAUSE)
 
     async def _bury(self, orphans: list[Orphan], cause: Cause) -> None:
         self.front.bury(orphans, cause)
