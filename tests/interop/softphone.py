@@ -21,7 +21,7 @@ import trio
 
 from callactors.audio.g711 import Samples
 from callactors.sip.address import Address
-from tests.interop.support import free_port, until
+from tests.interop.support import PATIENCE, free_port, until
 
 MODULES = ("srtp", "account", "contact", "g711", "aufile", "aubridge", "sndfile", "menu", "ctrl_tcp")
 CONFIG = """\
@@ -69,7 +69,7 @@ class Softphone:
         """Its events of one type: CALL_ESTABLISHED, CALL_CLOSED, ..."""
         return [event for event in self.events if event.get("type") == kind]
 
-    async def wait_for(self, kind: str, count: int = 1, seconds: float = 10.0) -> dict[str, Any]:
+    async def wait_for(self, kind: str, count: int = 1, seconds: float = PATIENCE) -> dict[str, Any]:
         await until(lambda: len(self.told(kind)) >= count, seconds, f"{kind} of baresip; it said {self.events}")
         return self.told(kind)[count - 1]
 
@@ -146,7 +146,7 @@ def _free_stream_port() -> int:
 
 async def _console(port: int) -> trio.SocketStream:
     """Its console, as soon as it listens."""
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE):
         while True:
             try:
                 return await trio.open_tcp_stream("127.0.0.1", port)

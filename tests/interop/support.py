@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ COMMAND = (sys.executable, "-m", "callactors")
 PLACING = (sys.executable, "-m", "tests.interop.placing")
 START = 60.0  # seconds a start may take on a busy machine, phrases not spoken yet
 LOOK = 0.02  # seconds between two looks at a fact
+PATIENCE = 30.0  # seconds for a fact that is no promise of ours about time: other programs start and end when they can
+DEFAULT = (ROOT / "callactors" / "config" / "default.yaml").read_text()
 CARRIER = "127.0.0.10"  # the carrier's pool is 127.0.0.10 to 127.0.0.13
 STRANGER = "127.0.0.66"
 
@@ -44,7 +46,7 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-async def until(fact: Callable[[], Any], seconds: float = 10.0, what: str = "") -> Any:
+async def until(fact: Callable[[], Any], seconds: float = PATIENCE, what: str = "") -> Any:
     """Wait for something to be true and return it. Fails with `what` after `seconds`."""
     with trio.move_on_after(seconds):
         while not (found := fact()):  # noqa: ASYNC110  # facts about other processes set no Event of ours
@@ -85,7 +87,7 @@ class Program:
         with open_reader(self.data / "ledger.db") as reader:
             return reader.call(call)
 
-    async def closed(self, caller: str, count: int = 1, seconds: float = 10.0) -> list[Facts]:
+    async def closed(self, caller: str, count: int = 1, seconds: float = PATIENCE) -> list[Facts]:
         """The records of one caller, once `count` of them are closed."""
 
         def found() -> list[Facts] | None:
@@ -95,7 +97,7 @@ class Program:
         result: list[Facts] = await until(found, seconds, f"{count} closed records of {caller}")
         return result
 
-    async def closed_to(self, *numbers: str, seconds: float = 10.0) -> list[Facts]:
+    async def closed_to(self, *numbers: str, seconds: float = PATIENCE) -> list[Facts]:
         """The records of calls to these numbers, once each has one that is closed."""
 
         def found() -> list[Facts] | None:
@@ -112,7 +114,7 @@ class Program:
             mine = [one for one in self.calls() if one["caller"] == caller and one["answered"]]
             return mine if len(mine) >= count else None
 
-        result: list[Facts] = await until(found, 10.0, f"{count} answered calls of {caller}")
+        result: list[Facts] = await until(found, PATIENCE, f"{count} answered calls of {caller}")
         return result
 
     def capture(self) -> str:
@@ -145,6 +147,17 @@ class Program:
         assert self.process.stdin is not None
         self.process.stdin.writelines(f"{line}\n" for line in lines)
         self.process.stdin.flush()
+
+    @contextmanager
+    def before_others(self) -> Iterator[None]:
+        """Its loop runs whenever it wants to, where we may say so: what is late then is so by itself."""
+        with suppress(PermissionError):
+            os.sched_setscheduler(self.pid, os.SCHED_RR, os.sched_param(1))
+        try:
+            yield
+        finally:
+            with suppress(PermissionError):
+                os.sched_setscheduler(self.pid, os.SCHED_OTHER, os.sched_param(0))
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -194,17 +207,15 @@ class Exchange:
     ) -> Iterator[Program]:
         """`callactors run` with this configuration (the embedded default without one), until the block is left.
 
+        Unless the configuration says when a late loop refuses calls, it does not: the machine is others' too.
         `sip` "" leaves the listeners to the configuration; `command` PLACING is a house that takes orders too.
         """
         data = self.folder / name
         data.mkdir(exist_ok=True)
         if self.phrases.is_dir() and not (data / "phrases").exists():
             shutil.copytree(self.phrases, data / "phrases")
-        given = []
-        if config:
-            (self.folder / f"{name}.yaml").write_text(config)
-            given.append(str(self.folder / f"{name}.yaml"))
-        given += ["--sip", sip] if sip else []
+        (self.folder / f"{name}.yaml").write_text(unhurried(config or DEFAULT))
+        given = [str(self.folder / f"{name}.yaml"), *(["--sip", sip] if sip else [])]
         whole = [*command, *given, "--web", "127.0.0.1:0", "--data", str(data), *options]
         program = self._start(whole, data, self.folder / f"{name}.log")
         if (data / "phrases").is_dir():
@@ -233,6 +244,15 @@ def _first_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     readable, _, _ = select.select([process.stdout], [], [], START)
     return process.stdout.readline() if readable else ""
+
+
+def unhurried(config: str) -> str:
+    """The configuration of a house that refuses nobody because its loop is late or its core busy, unless it says so."""
+    if "lag_ms" in config:
+        return config
+    if "\nlimits: {" in config:
+        return config.replace("\nlimits: {", "\nlimits: {lag_ms: off, cpu: off, ")
+    return f"{config}limits: {{lag_ms: off, cpu: off}}\n"
 
 
 def patient(folder: Path) -> tuple[str, str]:

@@ -101,8 +101,8 @@ def speaks(heard: Samples) -> bool:
 
 
 async def talk(on: Scene, phone: Softphone) -> None:
-    await phone.wait_for("CALL_ESTABLISHED", seconds=20)
-    await until(lambda: speaks(phone.heard()), 20, f"the agent's voice at {phone.address}; {on.program.log()}")
+    await phone.wait_for("CALL_ESTABLISHED")
+    await until(lambda: speaks(phone.heard()), what=f"the agent's voice at {phone.address}; {on.program.log()}")
     await phone.order("hangup")
 
 

@@ -39,10 +39,13 @@ recording: {mode: always}
 
 
 def typed(folder: Path) -> Path:
-    """A wave of KEYS as tones, over and over: a busy machine may well lose one of them."""
+    """A wave of KEYS as tones, once more after each pause: a busy machine may well lose one of them.
+
+    They are not so many that the agent, who has no use for them, gives the caller to a person before he hangs up.
+    """
     keys = [np.concatenate([tone.dtmf(key, 90), tone.silence(110)]) for key in KEYS]
     file = folder / "typed.wav"
-    file.write_bytes(write(np.concatenate([tone.silence(1000), *keys] * 20), 8000))
+    file.write_bytes(write(np.concatenate([tone.silence(1000), *keys, tone.silence(4000)] * 8), 8000))
     return file
 
 
@@ -67,12 +70,12 @@ def loudness(recording: Path) -> float:
 async def types(program: Program, phone: Softphone, name: str) -> None:
     """Call, press KEYS, and hang up once each has been recorded."""
     await phone.order("dial", f"sip:salon@{program.sip}")
-    await phone.wait_for("CALL_ESTABLISHED", seconds=20)
+    await phone.wait_for("CALL_ESTABLISHED")
     if name != "tones":
         for key in KEYS:
             await phone.order("sndcode", key)
             await trio.sleep(0.3)
-    await until(lambda: KEYS in digits(program, name), 20, f"{KEYS} of {name}; {program.log()}")
+    await until(lambda: KEYS in digits(program, name), what=f"{KEYS} of {name}; {program.log()}")
     await phone.order("hangup")
 
 

@@ -38,7 +38,7 @@ async def test_a_registration_is_made_once_the_registrar_is_there_brings_calls_a
 ) -> None:
     pbx = Address(PBX, free_port(PBX))
     with exchange.run(config=HOUSE.format(pbx=pbx)) as program:
-        await until(lambda: len(program.log("trunk.not_registered")) == 2, 10, "nobody to register with")
+        await until(lambda: len(program.log("trunk.not_registered")) == 2, what="nobody to register with")
         async with kamailio(tmp_path, "registrar", pbx, password="open-sesame", minimum=40):
             await until(lambda: program.log("trunk.registered"), 15, "the registration")
             [line] = program.log("trunk.registered")

@@ -91,7 +91,7 @@ class Home:
             calls = self.program.calls()
             return [one["call"] for one in calls if who in (one["caller"], one["called"]) and one["ended"] is not None]
 
-        [call] = await until(over, 10, f"a closed record of {who}")
+        [call] = await until(over, what=f"a closed record of {who}")
         facts = self.program.call(call)
         assert facts["cause"] == cause
         return facts
@@ -135,9 +135,9 @@ async def ordered(program: Program, numbers: list[str]) -> None:
     """Have them called, not too many at once, until every record is closed."""
     mine = set(numbers)
     for place, number in enumerate(numbers):
-        await until(partial(few, program, place, mine), 20, "a call of ours to end")
+        await until(partial(few, program, place, mine), what="a call of ours to end")
         program.order(f"{number} salon")
-    await until(lambda: over(program, mine) == len(numbers), 20, "the end of our calls")
+    await until(lambda: over(program, mine) == len(numbers), what="the end of our calls")
 
 
 def few(program: Program, placed: int, called: set[str]) -> bool:

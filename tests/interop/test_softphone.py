@@ -61,15 +61,15 @@ async def test_a_softphone_is_greeted_books_by_speaking_and_talks_to_the_desk_af
             assert caller.greeted_after() <= GREETED
             for sentence in sentences:
                 await caller.says(sentence)
-            booking = await until(lambda: booked(program), 20, f"a booking; {program.log('turn')}")
+            booking = await until(lambda: booked(program), what=f"a booking; {program.log('turn')}")
             assert (booking.service, booking.name, booking.phone[-7:]) == ("haircut", "Dana", "5550142")
             assert booking.start == datetime.combine(datetime.now().date() + timedelta(days=1), time(15))
             await caller.is_put_through(person)
             assert transferred_in_order(tap, program.sip, own)
             await phone.order("ausrc", f"aufile,{tone(tmp_path, CALLER_TONE)}")
             offered, answered = media_ports(tap, desk)
-            await until(lambda: hears(tap, offered, DESK_TONE), 10, "the desk at the caller's ear")
-            await until(lambda: hears(tap, answered, CALLER_TONE), 10, "the caller at the desk's ear")
+            await until(lambda: hears(tap, offered, DESK_TONE), what="the desk at the caller's ear")
+            await until(lambda: hears(tap, answered, CALLER_TONE), what="the caller at the desk's ear")
     [record] = await program.closed("anna")
     facts = program.call(record["call"])
     assert (facts["cause"], facts["outcome"]) == ("transferred", "handed_off")
@@ -106,8 +106,8 @@ class Caller:
 
     async def is_put_through(self, person: Softphone) -> None:
         await self.phone.order("sndcode", "0")
-        await person.wait_for("CALL_ESTABLISHED", seconds=20)
-        await self.phone.wait_for("CALL_CLOSED", seconds=20)
+        await person.wait_for("CALL_ESTABLISHED")
+        await self.phone.wait_for("CALL_CLOSED")
 
     async def _heard_out(self) -> None:
         """Until the agent has spoken since we did, and is quiet."""
@@ -116,7 +116,7 @@ class Caller:
             heard = self.tap.speech[self.port]
             return bool(heard) and heard[-1] > self._since and trio.current_time() - heard[-1] > QUIET
 
-        await until(finished, 20, f"an answer; {self.program.log()}")
+        await until(finished, what=f"an answer; {self.program.log()}")
 
 
 def booked(program: Program) -> Booking | None:

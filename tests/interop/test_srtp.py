@@ -96,8 +96,10 @@ def speaks(heard: Samples) -> bool:
 async def talk(on: Scene, phone: Softphone) -> None:
     """Until the agent has been heard at the phone, which then holds us, takes us back, and speaks a little longer."""
     before = len(phone.heard())
-    await phone.wait_for("CALL_ESTABLISHED", seconds=20)
-    await until(lambda: speaks(phone.heard()[before:]), 20, f"the agent's voice at {phone.address}; {on.program.log()}")
+    await phone.wait_for("CALL_ESTABLISHED")
+    await until(
+        lambda: speaks(phone.heard()[before:]), what=f"the agent's voice at {phone.address}; {on.program.log()}"
+    )
     for order in ("hold", "resume"):
         await phone.order(order)
         await until(partial(on.goes_on_after, trio.current_time() + 1.5))

@@ -49,7 +49,7 @@ async def test_an_attended_transfer_joins_two_baresips_after_a_spoken_briefing(h
     ):
         caller = Caller(house, phone, tap, "anna")
         await caller.asks("attended")
-        await person.wait_for("CALL_ESTABLISHED", 2, seconds=20)
+        await person.wait_for("CALL_ESTABLISHED", 2)
         await phone.wait_for("CALL_CLOSED")
         consult, successor = tap.sip(b"INVITE", to=desk)
         assert await house.said(BRIEFS) in tap.law[audio_port(answer_to(tap, consult))]
@@ -57,8 +57,8 @@ async def test_an_attended_transfer_joins_two_baresips_after_a_spoken_briefing(h
         assert [sounds for sounds in tap.speech[caller.port] if consult.at < sounds < refer.at]  # music meanwhile
         assert b"Replaces=" + header("call-id", consult).replace(b"@", b"%40") in header("refer-to", refer)
         offered, answered = audio_port(successor), audio_port(answer_to(tap, successor))
-        await until(lambda: hears(tap, offered, DESK_TONE), 10, "the desk at the caller's ear")
-        await until(lambda: hears(tap, answered, CALLER_TONE), 10, "the caller at the desk's ear")
+        await until(lambda: hears(tap, offered, DESK_TONE), what="the desk at the caller's ear")
+        await until(lambda: hears(tap, answered, CALLER_TONE), what="the caller at the desk's ear")
         record = await caller.record()
         ended = trio.current_time()
         await until(lambda: tap.packets[-1].at > ended + 0.2)
@@ -82,7 +82,7 @@ async def test_a_desk_that_knows_replaces_gives_up_our_consult_call_for_the_call
         assert (consult.ended_by, call.ended_by) == ("us", "them")
         assert call.successor is not None
         call.successor.line.say(sine(CALLER_TONE, 500))
-        await until(lambda: ears.hears(successor.line.samples(), CALLER_TONE), 10, "the caller at the desk's ear")
+        await until(lambda: ears.hears(successor.line.samples(), CALLER_TONE), what="the caller at the desk's ear")
     [record] = await house.program.closed("bo")
     assert house.ways(record["call"]) == [("attended", "completed", 200)]
 
@@ -107,7 +107,7 @@ async def test_another_phone_takes_the_place_of_a_baresip_and_the_agent_talks_on
         taking.line.press("0")  # the agent is still there: nobody can be reached, and it says so
         ear = taking.line.address.port
         words = await house.said(BACK)
-        await until(lambda: words in tap.law[ear], 20, "the agent at the other phone's ear")
+        await until(lambda: words in tap.law[ear], what="the agent at the other phone's ear")
         taking.hang_up()
         record = await caller.record()
     assert taking.status == 200
@@ -126,17 +126,17 @@ async def test_a_baresip_that_takes_no_refer_is_bridged_to_another_and_both_talk
     ):
         caller = Caller(house, phone, tap, "dora")
         await caller.asks("blind_bridged")
-        await person.wait_for("CALL_ESTABLISHED", seconds=20)
+        await person.wait_for("CALL_ESTABLISHED")
         [invite] = tap.sip(b"INVITE", to=desk)
         ear = audio_port(answer_to(tap, invite))
         briefing = await house.said(BRIEFS)
-        await until(lambda: briefing in tap.law[ear], 10, "the briefing at the desk's ear")
-        await until(lambda: hears(tap, caller.port, DESK_TONE), 10, "the desk at the caller's ear")
-        await until(lambda: len(onsets(tap, ear)) >= 6, 10, "the caller at the desk's ear")
+        await until(lambda: briefing in tap.law[ear], what="the briefing at the desk's ear")
+        await until(lambda: hears(tap, caller.port, DESK_TONE), what="the desk at the caller's ear")
+        await until(lambda: len(onsets(tap, ear)) >= 6, what="the caller at the desk's ear")
         await phone.order("sndcode", "5")
-        await until(lambda: digits(tap, ear) == [5], 10, "the caller's 5 at the desk")
+        await until(lambda: digits(tap, ear) == [5], what="the caller's 5 at the desk")
         await person.order("sndcode", "7")
-        await until(lambda: digits(tap, caller.port) == [7], 10, "the desk's 7 at the caller")
+        await until(lambda: digits(tap, caller.port) == [7], what="the desk's 7 at the caller")
         await phone.order("hangup")
         await person.wait_for("CALL_CLOSED")
         record = await caller.record()
@@ -184,9 +184,9 @@ async def test_a_trunk_that_takes_no_refer_is_never_asked_and_the_desk_may_hang_
     ):
         caller = Caller(house, phone, tap, "emil")
         await caller.asks("all")
-        await person.wait_for("CALL_ESTABLISHED", seconds=20)
+        await person.wait_for("CALL_ESTABLISHED")
         [invite] = tap.sip(b"INVITE", to=desk)
-        await until(lambda: hears(tap, audio_port(answer_to(tap, invite)), CALLER_TONE), 10, "the caller at the desk")
+        await until(lambda: hears(tap, audio_port(answer_to(tap, invite)), CALLER_TONE), what="the caller at the desk")
         await person.order("hangup")
         await phone.wait_for("CALL_CLOSED")
         record = await caller.record()
@@ -311,7 +311,7 @@ async def test_a_caller_who_hangs_up_while_the_desk_rings_ends_that_call(house: 
     ):
         caller = Caller(house, phone, tap, "finn")
         await caller.asks("attended")
-        await person.wait_for("CALL_INCOMING", seconds=20)
+        await person.wait_for("CALL_INCOMING")
         await phone.order("hangup")
         await person.wait_for("CALL_CLOSED")
         record = await caller.record()
@@ -329,7 +329,7 @@ async def test_a_caller_who_hangs_up_while_the_desk_is_briefed_ends_that_call(ho
     ):
         caller = Caller(house, phone, tap, "gina")
         await caller.asks("bridged")
-        await person.wait_for("CALL_ESTABLISHED", seconds=20)
+        await person.wait_for("CALL_ESTABLISHED")
         await phone.order("hangup")
         await person.wait_for("CALL_CLOSED")
         record = await caller.record()
@@ -357,7 +357,7 @@ async def test_a_baresip_transfers_our_agent_to_the_desk_where_it_talks_on(house
         ear = audio_port(answer_to(tap, invite))
         await person.order("sndcode", "0")
         words = await house.said(ANNOUNCES)
-        await until(lambda: words in tap.law[ear], 10, "the agent at the desk's ear")
+        await until(lambda: words in tap.law[ear], what="the agent at the desk's ear")
         await person.order("hangup")
         record = await caller.record()
     assert [(one["trunk"], one["sip_code"]) for one in record["attempts"]][:2] == [("phones", 200), ("desk", 200)]
@@ -381,7 +381,7 @@ async def test_a_baresip_transfers_our_agent_into_a_call_that_the_desk_has(house
             await consult.wait_ended()
         desk.calls[-1].line.press("0")
         words = await house.said(ANNOUNCES)
-        await until(lambda: words in tap.law[desk.calls[-1].line.address.port], 10, "the agent at the desk's ear")
+        await until(lambda: words in tap.law[desk.calls[-1].line.address.port], what="the agent at the desk's ear")
         desk.calls[-1].hang_up()
         record = await caller.record()
     assert desk.calls[1].replaced is desk.calls[0]

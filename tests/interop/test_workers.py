@@ -179,7 +179,7 @@ async def test_a_worker_killed_under_forty_calls_costs_its_callers_a_bye_and_the
             assert all(abs(count - CALLS / 2) <= 2 for count in Counter(mine.values()).values())
             dead = [call for call, worker in mine.items() if worker == 0]
             living = [call for call, worker in mine.items() if worker == 1]
-            await until(lambda: all(len(call.line.heard) > 50 for call in calls), 10, "everybody to hear us")
+            await until(lambda: all(len(call.line.heard) > 50 for call in calls), what="everybody to hear us")
             killed = trio.current_time()
             [pid] = pids(program, 0)
             os.kill(pid, signal.SIGKILL)
