@@ -277,7 +277,7 @@ async def test_limits_hold_over_all_workers_to_the_call(pair: Program, model_por
         assert "SIP/2.0 503" in await options(pair.sip)
         for call in [*few, *many, another]:
             call.hang_up()
-        await until(lambda: readyz(pair)[1]["calls"] == 0, 5, "everybody to have left")
+        await until(lambda: readyz(pair) == (200, {"status": "ready", "calls": 0, "reason": ""}), 5, "all to leave")
 
 
 def readyz(program: Program) -> tuple[int, dict[str, object]]:
