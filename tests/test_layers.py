@@ -20,7 +20,7 @@ ROWS = {
 ROW_OF = {folder: row for row, folders in ROWS.items() for folder in folders.split()}
 IO_WORDS = {"trio", "socket", "ssl", "time", "threading", "asyncio", "select", "selectors", "subprocess", "sqlite3"}
 ONE_OWNER = {
-    "h11": "net/websocket_upgrade.py",
+    "trio_websocket": "net/websocket_server.py",
     "threading": "net/offload.py",
     "opuslib": "audio/opus.py",
     "G722": "audio/g722.py",

@@ -29,7 +29,7 @@ from callactors.scenario.library import read
 from callactors.speech import weights
 
 HERE = Path("callactors.yaml")
-CORE = ("trio", "h11", "anyio", "msgspec", "attrs", "numpy", "pybase64", "yaml", "sqlalchemy")
+CORE = ("trio", "trio_websocket", "h11", "anyio", "msgspec", "attrs", "numpy", "pybase64", "yaml", "sqlalchemy")
 CORE_FACES = ("hypercorn", "litestar", "prometheus_client", "structlog", "typer", "rich")
 DESCRIPTORS_PER_CALL = 4  # RTP, RTCP, a model socket, a recording
 DESCRIPTORS_ELSE = 100

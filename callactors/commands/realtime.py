@@ -25,7 +25,7 @@ import typer
 from callactors.actors.cascade import Cascade
 from callactors.actors.mailbox import Mailbox
 from callactors.errors import CallactorsError, MalformedEvent, ModelFailed, Unusable
-from callactors.net.websocket import Connection, serve
+from callactors.net.websocket_server import Served, serve
 from callactors.realtime.dialects import BETA, GA, Dialect
 from callactors.realtime.events import ClientEvent, ErrorReported, ServerEvent, Unknown
 from callactors.realtime.items import ErrorDetail
@@ -138,7 +138,7 @@ class Server:
         """404 for any other path; None admits."""
         return None if urllib.parse.urlsplit(path).path == PATH else 404
 
-    async def session(self, connection: Connection, path: str, headers: Mapping[str, str]) -> None:
+    async def session(self, connection: Served, path: str, headers: Mapping[str, str]) -> None:
         """One client, from upgrade to close. Raises ModelFailed when it goes away."""
         dialect: Dialect = BETA if "realtime=v1" in headers.get("openai-beta", "") else GA
         if self.open >= self.concurrent:
@@ -154,7 +154,7 @@ class Server:
         finally:
             self.open -= 1
 
-    async def _contained(self, connection: Connection, dialect: Dialect, settings: Settings) -> None:
+    async def _contained(self, connection: Served, dialect: Dialect, settings: Settings) -> None:
         try:
             await Session(connection, dialect, self.brain, settings).run()
         except Exception as broken:  # the containment of a session: its failure, whatever it is, is not its neighbours'
@@ -171,7 +171,7 @@ def _settings(path: str) -> Settings:
 class Session:
     """One connection joined to one cascade: texts in, events through, texts out."""
 
-    connection: Connection
+    connection: Served
     dialect: Dialect
     brain: Brain
     settings: Settings

@@ -1,4 +1,4 @@
-"""WebSocket in both roles (RFC 6455): text messages over a lane of our own.
+"""The client half of WebSocket (RFC 6455): text messages over a lane of our own.
 
 - No task of its own, no queue to a task: `receive` reads the socket, `send_nowait` writes it; a general library costs
   five times as much on audio. Pings are answered while somebody receives.
@@ -13,9 +13,9 @@ import functools
 import ssl
 import urllib.parse
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, NoReturn
+from typing import Any
 
 import attrs
 import trio
@@ -23,16 +23,13 @@ import trio
 from callactors.errors import MalformedFrame, ModelFailed
 from callactors.net import websocket_frames as frames
 from callactors.net.byte_lane import ByteLane
-from callactors.net.websocket_upgrade import ClientUpgrade, ServerUpgrade
+from callactors.net.websocket_upgrade import ClientUpgrade
 
 CONNECT = 10.0  # seconds for TCP, TLS and the upgrade together
 DISCONNECT = 0.5  # seconds the peer has to answer our close
 REFUSAL = 1.0  # seconds for the body of a refused upgrade
 MAX_MESSAGE = 16 * 1024 * 1024  # bytes; an append may be 15 MiB
 FATAL_CLOSES = frozenset({4000, 1008})  # beta shape disabled, policy: a new socket would fare no better
-
-Handler = Callable[["Connection", str, Mapping[str, str]], Awaitable[None]]
-Admission = Callable[[str, Mapping[str, str]], int | None]
 
 _BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -269,68 +266,3 @@ class _deadline:
         if self._scope.cancelled_caught:
             raise ModelFailed("timeout", f"{self._url} did not answer in time", fatal=False)
         return swallowed
-
-
-# -- server -------------------------------------------------------------------------------------------------------
-
-
-async def serve(
-    host: str,
-    port: int,
-    handler: Handler,
-    *,
-    ssl_context: ssl.SSLContext | None = None,
-    max_message_size: int = MAX_MESSAGE,
-    admit: Admission | None = None,
-    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
-) -> NoReturn:
-    """Serve until cancelled; `task_status` reports the bound port (ask for 0 to get a free one).
-
-    `handler(connection, path, headers)` runs once per client, header names in lower case; when it returns, or its
-    client is gone (ModelFailed), the connection is closed. What else it raises ends the server: handlers contain
-    themselves. `admit` may refuse an upgrade by answering an HTTP status.
-    """
-
-    async def client(stream: trio.SocketStream) -> None:
-        await _serve_client(ByteLane.take_over(stream), ssl_context, handler, admit, max_message_size)
-
-    listeners = await trio.open_tcp_listeners(port, host=host)
-    bound = int(listeners[0].socket.getsockname()[1])
-    async with trio.open_nursery() as nursery:
-        await nursery.start(trio.serve_listeners, client, listeners)
-        task_status.started(bound)
-        await trio.sleep_forever()
-    raise AssertionError("sleep_forever returned")
-
-
-async def _serve_client(
-    lane: ByteLane, context: ssl.SSLContext | None, handler: Handler, admit: Admission | None, limit: int
-) -> None:
-    try:
-        with suppress(ModelFailed):  # the client is gone: that is how most of them end
-            connection, path, headers = await _accept(lane, context, admit, limit)
-            try:
-                await handler(connection, path, headers)
-            finally:
-                await connection.close()
-    finally:
-        lane.close()
-
-
-async def _accept(
-    lane: ByteLane, context: ssl.SSLContext | None, admit: Admission | None, limit: int
-) -> tuple[Connection, str, Mapping[str, str]]:
-    upgrade = ServerUpgrade()
-    with trio.move_on_after(CONNECT), suppress(*_BROKEN):
-        if context is not None:
-            await lane.secure(context, server_hostname=None, server_side=True)
-        while not upgrade.receive(await lane.read()):
-            pass
-        status = upgrade.problem() or (admit(upgrade.path, upgrade.headers) if admit else None)
-        answer, early = upgrade.accept() if status is None else (upgrade.reject(status), b"")
-        lane.write(answer)
-        await lane.wait_written()
-        if status is None:
-            opened = Connection.opened(lane, early, client=False, limit=limit)
-            return opened, upgrade.path, upgrade.headers
-    raise ModelFailed("refused", "no upgrade came of it", fatal=False)

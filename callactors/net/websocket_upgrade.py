@@ -1,4 +1,4 @@
-"""The HTTP upgrade that begins a WebSocket (RFC 6455 section 4), both roles, by h11; no I/O.
+"""The HTTP upgrade that begins a WebSocket (RFC 6455 section 4), the client's role, by h11; no I/O.
 
 No subprotocols and no extensions: none is offered, and a server that names one is not believed.
 """
@@ -85,58 +85,3 @@ def _checked(headers: Mapping[str, str]) -> list[tuple[str, str]]:
         if any(c in name + value for c in "\r\n\0"):
             raise UnsafeText(f"header {name!r} holds CR, LF or NUL")
     return list(headers.items())
-
-
-class ServerUpgrade:
-    """A client's: `receive` until there is a request, then `accept` or `reject`."""
-
-    def __init__(self) -> None:
-        self._http = h11.Connection(h11.SERVER)
-        self._request: h11.Request | None = None
-
-    @property
-    def path(self) -> str:
-        """The target of the request."""
-        return self._request.target.decode("latin-1") if self._request else ""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The request's, names in lower case."""
-        pairs = self._request.headers if self._request else ()
-        return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
-
-    def receive(self, data: bytes) -> bool:
-        """Whether the request is whole. Raises ModelFailed when it is none, or the client has gone."""
-        try:
-            self._http.receive_data(data)
-            while (event := self._http.next_event()) is not h11.NEED_DATA:
-                if isinstance(event, h11.Request):
-                    self._request = event
-                elif isinstance(event, h11.EndOfMessage):
-                    return True
-                elif not isinstance(event, h11.Data):
-                    raise ModelFailed("ws_1006", "the peer broke off during the upgrade", fatal=False)
-        except h11.ProtocolError as error:
-            raise ModelFailed("ws_1006", f"no HTTP: {error}", fatal=False) from error
-        return False
-
-    def problem(self) -> int | None:
-        """The status that a request owes which asks for no WebSocket (section 4.2.1)."""
-        asked = self.headers
-        if self._request is None or self._request.method != b"GET" or asked.get("upgrade", "").lower() != "websocket":
-            return 400
-        if "upgrade" not in asked.get("connection", "").lower() or not asked.get("sec-websocket-key"):
-            return 400
-        return None if asked.get("sec-websocket-version") == "13" else 426
-
-    def accept(self) -> tuple[bytes, bytes]:
-        """The answer, and what the client has sent behind its request."""
-        token = accept_token(self.headers["sec-websocket-key"].encode("latin-1"))
-        headers = [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"), (b"Sec-WebSocket-Accept", token)]
-        answer = self._http.send(h11.InformationalResponse(status_code=101, headers=headers, reason=b"Switching"))
-        return answer or b"", self._http.trailing_data[0]
-
-    def reject(self, status: int) -> bytes:
-        """The answer that refuses it."""
-        headers = [(b"Content-Length", b"0"), (b"Connection", b"close"), (b"Sec-WebSocket-Version", b"13")]
-        return self._http.send(h11.Response(status_code=status, headers=headers)) or b""

@@ -29,7 +29,7 @@ import trio
 from callactors.actors.model_connection import ModelConnection
 from callactors.audio.format import AudioFormat
 from callactors.errors import MalformedEvent, ModelFailed
-from callactors.net.websocket import Connection, serve
+from callactors.net.websocket_server import Served, serve
 from callactors.realtime import events as e
 from callactors.realtime.dialects import GA, Dialect
 from callactors.realtime.items import ErrorDetail, Item, Part, Response, Session, StatusDetails
@@ -271,7 +271,7 @@ class ScriptedModel:
 
         await serve(host, port, self._client, ssl_context=ssl_context, admit=admit, task_status=task_status)
 
-    async def _client(self, connection: Connection, path: str, headers: Mapping[str, str]) -> None:
+    async def _client(self, connection: Served, path: str, headers: Mapping[str, str]) -> None:
         async def tell(event: e.ServerEvent | str) -> None:
             numbered = event if isinstance(event, str) else self.dialect.encode_server(event, peer.name("event"))
             await connection.send(numbered)
@@ -285,7 +285,7 @@ class ScriptedModel:
             nursery.start_soon(self._listen, connection, peer, nursery.cancel_scope)
             nursery.start_soon(self._perform, peer, nursery.cancel_scope)
 
-    async def _listen(self, connection: Connection, peer: Peer, scope: trio.CancelScope) -> None:
+    async def _listen(self, connection: Served, peer: Peer, scope: trio.CancelScope) -> None:
         try:
             while True:
                 try:

@@ -10,7 +10,7 @@ import trio
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.model_connection import Connect, in_process, over_websocket
 from callactors.errors import MalformedEvent, ModelFailed
-from callactors.net.websocket import Connection, serve
+from callactors.net.websocket_server import Served, serve
 from callactors.realtime import events as e
 from callactors.realtime.dialects import BETA, GA
 
@@ -19,7 +19,7 @@ async def seen_by_server(**how: object) -> tuple[str, Mapping[str, str]]:
     """The path and headers a server sees; `url` is completed with its port."""
     seen: list[tuple[str, Mapping[str, str]]] = []
 
-    async def handler(connection: Connection, path: str, headers: Mapping[str, str]) -> None:
+    async def handler(connection: Served, path: str, headers: Mapping[str, str]) -> None:
         seen.append((path, headers))
 
     async with trio.open_nursery() as nursery:
@@ -47,7 +47,7 @@ async def test_a_model_named_in_the_url_stays_and_beta_says_so() -> None:
 
 
 async def test_events_cross_the_wire_as_events_and_nonsense_as_an_error() -> None:
-    async def handler(connection: Connection, path: str, headers: Mapping[str, str]) -> None:
+    async def handler(connection: Served, path: str, headers: Mapping[str, str]) -> None:
         assert GA.decode_client(await connection.receive()) == e.InputAudioBufferAppend(audio=b"abc")
         await connection.send(GA.encode_server(e.InputAudioBufferCleared(event_id="1")))
         await connection.send("nonsense")

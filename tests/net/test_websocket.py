@@ -19,7 +19,8 @@ import trio_websocket
 
 from callactors.errors import ModelFailed, UnsafeText
 from callactors.net import websocket
-from callactors.net.websocket import Admission, Connection, Handler, open_websocket, serve
+from callactors.net.websocket import Connection, open_websocket
+from callactors.net.websocket_server import Admission, Handler, Served, serve
 
 Headers = Mapping[str, str]
 
@@ -54,7 +55,7 @@ async def raw_peer(answer: bytes | None, *, then_close: bool = False) -> AsyncIt
         nursery.cancel_scope.cancel()
 
 
-async def echo(connection: Connection, path: str, headers: Headers) -> None:
+async def echo(connection: Served, path: str, headers: Headers) -> None:
     while True:
         await connection.send(f"{path} {headers.get('authorization', '-')} {await connection.receive()}")
 
@@ -88,7 +89,7 @@ async def test_a_message_of_megabytes_arrives_whole() -> None:
 
 @pytest.mark.parametrize(("code", "fatal"), [(4000, True), (1001, False), (1008, True), (1011, False)])
 async def test_the_peers_close_code_and_reason_are_told(code: int, fatal: bool) -> None:
-    async def closing(connection: Connection, path: str, headers: Headers) -> None:
+    async def closing(connection: Served, path: str, headers: Headers) -> None:
         await connection.close(code, "because")
 
     async with served(closing) as port:
@@ -97,7 +98,7 @@ async def test_the_peers_close_code_and_reason_are_told(code: int, fatal: bool) 
 
 
 async def test_a_peer_that_vanishes_is_1006_and_leaks_no_socket() -> None:
-    async def vanishing(connection: Connection, path: str, headers: Headers) -> None:
+    async def vanishing(connection: Served, path: str, headers: Headers) -> None:
         await connection.abort()
 
     async with served(vanishing) as port:
@@ -149,7 +150,7 @@ async def test_cancelling_does_not_wait_for_a_peer_that_answers() -> None:
 
 
 async def test_closing_a_silent_peer_does_not_wait_sixty_seconds() -> None:
-    async def silent(connection: Connection, path: str, headers: Headers) -> None:
+    async def silent(connection: Served, path: str, headers: Headers) -> None:
         await trio.sleep_forever()
 
     async with served(silent) as port:
@@ -159,7 +160,7 @@ async def test_closing_a_silent_peer_does_not_wait_sixty_seconds() -> None:
 
 
 async def test_a_message_over_the_limit_closes_with_1009() -> None:
-    async def flooding(connection: Connection, path: str, headers: Headers) -> None:
+    async def flooding(connection: Served, path: str, headers: Headers) -> None:
         await connection.send("x" * 5000)
         await connection.receive()
 
@@ -206,7 +207,7 @@ async def test_a_header_with_a_line_break_never_reaches_the_wire() -> None:
 
 
 async def test_sending_on_a_closed_connection_says_why() -> None:
-    async def closing(connection: Connection, path: str, headers: Headers) -> None:
+    async def closing(connection: Served, path: str, headers: Headers) -> None:
         await connection.close(1001, "bye")
 
     async with served(closing) as port, open_websocket(f"ws://127.0.0.1:{port}/", {}) as connection:
@@ -304,7 +305,7 @@ async def test_another_librarys_client_understands_us_and_we_it() -> None:
 
 
 async def test_what_is_sent_without_waiting_is_refused_once_the_peer_stops_reading() -> None:
-    async def deaf(connection: Connection, path: str, headers: Headers) -> None:
+    async def deaf(connection: Served, path: str, headers: Headers) -> None:
         await trio.sleep_forever()
 
     async with served(deaf) as port, open_websocket(f"ws://127.0.0.1:{port}/", {}) as connection:
@@ -319,7 +320,7 @@ async def test_what_is_sent_without_waiting_is_refused_once_the_peer_stops_readi
 async def test_a_peer_that_reads_late_gets_every_message_whole() -> None:
     got, reading, everything = list[int](), trio.Event(), trio.Event()
 
-    async def late(connection: Connection, path: str, headers: Headers) -> None:
+    async def late(connection: Served, path: str, headers: Headers) -> None:
         await reading.wait()
         while len(got) < len(sizes) + 2:
             got.append(len(await connection.receive()))
@@ -346,7 +347,7 @@ async def talk(connection: Connection) -> None:
 
 
 async def test_what_the_peer_said_before_it_vanished_is_the_reason_when_sending_fails() -> None:
-    async def closing(connection: Connection, path: str, headers: Headers) -> None:
+    async def closing(connection: Served, path: str, headers: Headers) -> None:
         await connection.close(4000, "not any more")
 
     async with served(closing) as port, open_websocket(f"ws://127.0.0.1:{port}/", {}) as connection:
