@@ -150,14 +150,18 @@ class Program:
 
     @contextmanager
     def before_others(self) -> Iterator[None]:
-        """Its loop runs whenever it wants to, where we may say so: what is late then is so by itself."""
-        with suppress(PermissionError):
-            os.sched_setscheduler(self.pid, os.SCHED_RR, os.sched_param(1))
+        """It runs whenever it wants to, where we may say so: what is late then is so by itself."""
+        self._schedule(os.SCHED_RR, 1)
         try:
             yield
         finally:
-            with suppress(PermissionError):
-                os.sched_setscheduler(self.pid, os.SCHED_OTHER, os.sched_param(0))
+            self._schedule(os.SCHED_OTHER, 0)
+
+    def _schedule(self, policy: int, priority: int) -> None:
+        """Every thread of it: one that held what the loop waits for, and had to wait itself, would make that late."""
+        with suppress(PermissionError, ProcessLookupError):
+            for thread in os.listdir(f"/proc/{self.pid}/task"):
+                os.sched_setscheduler(int(thread), policy, os.sched_param(priority))
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from callactors.testing.sip_script import request
 from tests.interop.support import CARRIER, STRANGER, Exchange, Program, free_port
 
 FLOOD = Path(__file__).with_name("flood.py")
-TURNS = 20  # seconds
+TURNS = 12  # seconds
+TRIES, UNDISTURBED = 3, 0.003  # measured again where the call was late (seconds) with no flood, too
 SO_TIMESTAMPNS = 35  # Linux; the socket module does not name it
 NUMBER = "+13125550100"
 ROOMS = """\
@@ -98,17 +100,20 @@ async def test_a_flood_of_500_invites_a_second_leaves_a_running_calls_pacing_alo
     calls, memory = len(house.calls()), house.memory()
     with a_call(house.sip) as media, house.before_others():
         await in_thread(arrivals, media, 2.0)
-        quiet, flooded = await flooded_by_turns(house.sip, media)
-    print(f"p99 of |interval - 20 ms|: quiet {quiet}, flooded {flooded}")
+        for _ in range(TRIES):
+            quiet, flooded = await flooded_by_turns(house.sip, media)
+            print(f"|interval - 20 ms|, the worst but one of a second: quiet {quiet}, flooded {flooded}")
+            if quiet < UNDISTURBED:
+                break
     assert flooded < quiet + 0.005
     assert len(house.calls()) == calls + 1
     assert house.memory() < memory + 20_000_000
 
 
 async def flooded_by_turns(house: Address, media: socket.socket) -> tuple[float, float]:
-    """The lateness of a call's packets in the seconds of TURNS when the flood goes elsewhere, and when it hits us.
+    """The lateness of a call's packets in a second when the flood goes elsewhere, and in one when it hits us.
 
-    Second by second, one program floods them by turns: whatever else the machine does, it does to both.
+    One program floods both by turns, second by second: whatever else the machine does, it does to both.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
         elsewhere.bind(("127.0.0.1", 0))
@@ -117,14 +122,14 @@ async def flooded_by_turns(house: Address, media: socket.socket) -> tuple[float,
             command = [sys.executable, str(FLOOD), "500", str(TURNS), *places]
             flood = await nursery.start(partial(trio.run_process, command, stdout=subprocess.PIPE))
             begun = float(await flood.stdout.receive_some())
-            stamps = await in_thread(arrivals, media, TURNS - 0.1)
-    intervals: tuple[list[float], list[float]] = [], []
+            stamps = await in_thread(arrivals, media, TURNS + 2.0)  # those of the program's own start, too
+    seconds: list[list[float]] = [[] for _ in range(TURNS)]
     for earlier, later in itertools.pairwise(stamps):
-        if int(earlier - begun) == int(later - begun):
-            intervals[int(later - begun) % 2].append(abs(later - earlier - 0.02))
-    assert min(map(len, intervals)) > TURNS / 2 * 40
-    quiet, flooded = (sorted(those)[int(len(those) * 0.99)] for those in intervals)
-    return quiet, flooded
+        if begun <= earlier and int(earlier - begun) == int(later - begun) < TURNS:
+            seconds[int(later - begun)].append(abs(later - earlier - 0.02))
+    assert min(map(len, seconds)) > 40
+    worst = [sorted(second)[-2] for second in seconds]
+    return statistics.median(worst[::2]), statistics.median(worst[1::2])
 
 
 @contextmanager
