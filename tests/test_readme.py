@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from callactors import config
+from callactors.__main__ import app
 from callactors.commands.check import look
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,10 +36,9 @@ def test_the_demo_and_test_blocks_are_one_command_each() -> None:
 
 @pytest.mark.parametrize("verb", sorted(set(re.findall(r"python -m callactors ([a-z]+)", README))))
 def test_every_command_the_readme_names_has_help_with_an_example(verb: str) -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "callactors", verb, "--help"], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert "xample" in shown.stdout
+    shown = CliRunner().invoke(app, [verb, "--help"])
+    assert shown.exit_code == 0
+    assert "xample" in shown.output
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))

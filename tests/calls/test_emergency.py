@@ -154,7 +154,7 @@ async def test_a_drain_waits_for_a_call_for_help_to_end_by_itself(autojump_clock
         await s.caller.sees(sip.Answered)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(s.house.switchboard.drain, 1)
-            await trio.sleep(60)
+            await trio.sleep(15)
             assert not s.caller.seen(sip.HungUp)
             phone.hang_up()
         assert (await s.house.record())["cause"] == "emergency"
