@@ -17,10 +17,10 @@ from callactors.testing.rough_wire import RoughWire
 
 
 def test_nine_words_of_ten_are_heard_over_five_percent_loss_and_sixty_milliseconds_of_jitter() -> None:
-    result = CliRunner().invoke(app, ["hearing", "--utterances", "16", "--loss", "5", "--jitter", "60", "--json"])
+    result = CliRunner().invoke(app, ["hearing", "--utterances", "8", "--loss", "5", "--jitter", "60", "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert found["utterances"] == 16
+    assert found["utterances"] == 8
     assert found["clean"] > 0.85
     assert found["relative"] >= 0.9
     assert found["low"] <= found["relative"] <= found["high"]
