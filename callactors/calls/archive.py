@@ -63,7 +63,7 @@ class Archive:
             return None
         tape.load(mode)
         spool, finished = partial(self.recordings.spool, record.call), partial(self._written, record.call)
-        return Recorder(tape, self.deck, spool, record.event, finished)
+        return Recorder(tape, self.deck, spool, partial(_told, record), finished)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -131,3 +131,10 @@ class Archive:
             self.ledger.queue(EventRow(call=call, at=self.ledger.wall(trio.current_time()), kind=kind, body=body))
         except LedgerBroken as error:
             log().warning("recording.not_recorded", call=call, kind=kind, error=str(error)[:200])
+
+
+def _told(record: CallRecord, kind: str, **facts: object) -> None:
+    """What a recorder tells of its call; a disk that fails is a matter for whoever runs this house."""
+    record.event(kind, **facts)
+    if kind == "recording_failed":
+        log().error("recording.failed", call=record.call, **facts)

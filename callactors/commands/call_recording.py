@@ -37,7 +37,9 @@ def save(call: str, data: Path, out: Path | None, config: Path | None, partial: 
     except RecordingUnreadable as error:
         raise RecordingUnreadable(f"{kept.path} {error}") from None
     except OSError as error:
-        raise Unusable(f"{error.filename or target} cannot be used: {error.strerror}; name another --out") from error
+        if error.filename == str(kept.path):
+            raise Unusable(f"{kept.path} cannot be read: {error.strerror}") from error
+        raise Unusable(f"{target} cannot be written: {error.strerror}; name another --out") from error
     return target
 
 

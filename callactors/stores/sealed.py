@@ -102,6 +102,8 @@ class Unsealer:
             raise RecordingUnreadable("is no encrypted recording of ours")
         _, *cost, salt, own, check, length = _FORM.unpack(form)
         name = self.file.read(length)
+        if len(name) < length:
+            raise RecordingUnreadable("was cut off in its beginning: nothing of it is left")
         if not (0 < cost[0] <= 16 and 0 < cost[1] <= 8 and 0 < cost[2] <= 4):
             raise RecordingUnreadable("asks for a key derivation that we never wrote; its beginning is damaged")
         master = MasterKey.derive(self.key, salt, (cost[0], cost[1], cost[2]))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from callactors.audio import g711, ogg, wav
 from callactors.audio.convert import convert
@@ -82,6 +83,21 @@ async def test_a_call_is_recorded_as_both_sides_heard_it_and_the_record_tells_ho
     tape = shown(tmp_path, record["id"])["tape"]
     assert (tape["format"], tape["rate"], tape["encrypted"], tape["paused"]) == ("wav", 8000, False, [])
     assert abs(tape["seconds"] - wav.read(on_disk(tape["path"])).ms / 1000) < 0.01
+
+
+async def test_a_disk_that_fails_is_an_event_and_an_error_in_the_log_and_the_call_goes_on(
+    autojump_clock: object, tmp_path: Path
+) -> None:
+    (tmp_path / "recordings").write_text("in the way")
+    with capture_logs() as logged:
+        async with talking(tmp_path, more="recording: {mode: always}\n") as talk:
+            await trio.sleep(5)
+            record = await talk.hang_up()
+    assert record["cause"] == "caller_hung_up"
+    assert "error" in shown(tmp_path, record["id"])["tape"]
+    assert [(entry["log_level"], entry["call"]) for entry in logged if entry["event"] == "recording.failed"] == [
+        ("error", record["id"])
+    ]
 
 
 @pytest.mark.parametrize(("codec", "rate"), [("opus", 24_000), ("g722", 16_000)])

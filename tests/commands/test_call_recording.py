@@ -95,6 +95,13 @@ def test_a_damaged_one_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.glob("*out*")) == []
 
 
+def test_a_place_that_cannot_be_written_is_named_as_it_was_given(tmp_path: Path) -> None:
+    written(tmp_path)
+    for out in (tmp_path / "nowhere" / "x.wav", tmp_path):
+        code, said = asked("recording", CALL, "--data", tmp_path, "--out", out)
+        assert (code, said.startswith(f"{out} cannot be written: ")) == (1, True)
+
+
 def test_one_cut_short_is_given_out_only_when_that_is_wanted(tmp_path: Path) -> None:
     written(tmp_path, key=KEY, whole=False)
     code, said = asked("recording", CALL, "--data", tmp_path, "--config", settings(tmp_path))

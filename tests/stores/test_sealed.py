@@ -69,6 +69,7 @@ def test_a_file_that_was_cut_is_told_and_read_as_far_as_it_goes_where_that_is_wa
         assert "ends too soon" in problem(cut)
         assert opened(cut, partial=True).startswith(b"".join(PIECES))
     assert "no encrypted recording" in problem(data[:20])
+    assert "cut off in its beginning" in problem(data[:56])
 
 
 def test_chunks_left_out_swapped_or_of_another_file_are_noticed() -> None:
