@@ -92,7 +92,8 @@ def quoted(value: str) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A remedy: the known word nearest to `word`, or the list of them."""
     names = sorted(itertools.islice(known, MOST))
-    near = difflib.get_close_matches(word[:QUOTED], names, n=1, cutoff=0.6)
+    same = [name for name in names if name.lower() == word.lower()]
+    near = same or difflib.get_close_matches(word[:QUOTED], names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]}?"
     return f"known here: {', '.join(names[:20])}" if names else ""

@@ -178,11 +178,12 @@ def file_name(text: str) -> FileName:
 
 
 def codec_name(text: str) -> CodecName:
-    if text.startswith("g729"):
+    if text.lower().startswith("g729"):
         problem = "is not spoken: its one free implementation is GPL-3.0, and the others want a licence per channel"
         raise Unreadable(problem, "whoever offers g729 offers pcmu or pcma too")
     if text not in CODECS:
-        meant = _CALLED.get(text.lower().replace("-", ""))
+        plain = text.lower().replace("-", "")
+        meant = plain if plain in CODECS else _CALLED.get(plain)
         raise Unreadable(f"is not one of {', '.join(CODECS)}", f"did you mean {meant}?" if meant else "")
     return CodecName(text)
 

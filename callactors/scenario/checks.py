@@ -31,6 +31,7 @@ def within(scenario: Scenario) -> Iterator[ConfigError]:
     yield from _agents(scenario)
     yield from _disclosure(scenario)
     yield from _silence(scenario)
+    yield from _keys(scenario)
     yield from _conversations(scenario)
 
 
@@ -109,6 +110,14 @@ def _silence(scenario: Scenario) -> Iterator[ConfigError]:
         yield scenario.marks.error("policies.silence", "leads to a handoff without targets", "add handoff.targets")
 
 
+def _keys(scenario: Scenario) -> Iterator[ConfigError]:
+    """Whoever presses for a person is not asked whether they meant a recording."""
+    key = scenario.policies.record_on_digit
+    if key is not None and key == scenario.handoff.on_digit and scenario.handoff.targets:
+        problem = f"{quoted(key)} leads to a person already, by handoff.on_digit"
+        yield scenario.marks.error("policies.record_on_digit", problem, "name another key")
+
+
 def _conversations(scenario: Scenario) -> Iterator[ConfigError]:
     used = {str(tool) for agent in scenario.agents.values() for tool in agent.tools} | set(GENERATED)
     for word in scenario.examples:
@@ -131,7 +140,7 @@ def _tools(scenario: Scenario, tools: Collection[str]) -> Iterator[ConfigError]:
     for name, agent in scenario.agents.items():
         for index, tool in enumerate(agent.tools):
             if tool not in (*tools, *NAMED):
-                yield _no_such(scenario, f"agents.{name}.tools[{index}]", "tool", tool, tools)
+                yield _no_such(scenario, f"agents.{name}.tools[{index}]", "tool", tool, (*tools, *NAMED))
 
 
 def _targets(scenario: Scenario, config: Config) -> Iterator[ConfigError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,16 @@ def no_opus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_the_order_written_is_the_order_offered() -> None:
     assert load("[opus, g722, pcma]").trunk("acme").codecs == ("opus", "g722", "pcma")
+
+
+@pytest.mark.parametrize(
+    ("written", "told"), [("PCMU", "did you mean pcmu?"), ("G-722", "did you mean g722?"), ("G729A", "is not spoken: ")]
+)
+def test_codecs_in_capitals_as_carriers_write_them_are_understood_well_enough_to_say_so(
+    written: str, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load(f"[{written}]")
 
 
 def test_g729_is_refused_with_the_reason_and_what_to_write_instead() -> None:
