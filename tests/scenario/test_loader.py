@@ -82,7 +82,7 @@ def test_a_variable_is_plain_text_in_a_scenario() -> None:
         ("[8, 8, handoff]", "[soon, handoff]", "s.yaml:9: policies.silence: "),
         ("[{book_slot: {}}]", "[{book_slt: {}}]", "did you mean book_slot?"),
         ('on_digit: "0"', "on_digit: 10", "s.yaml:8: handoff.on_digit: "),
-        ("silence: [8", 'record_on_digit: "0", silence: [8', 's.yaml:9: policies.record_on_digit: "0" leads to a person'),
+        ("silence: [8", 'record_on_digit: "0", silence: [8', 'policies.record_on_digit: "0" leads to a person'),
         ("persona: booking.md", "persona: ../../etc/passwd", "agents.booking.persona: "),
         ("targets: [front_desk], ", "", "policies.silence: leads to a handoff without targets"),
         ("say: [I need a cut]", "language: fr, say: [I need a cut]", "conversations[0].language: there is no language"),
@@ -108,7 +108,7 @@ def test_disclosure_may_be_waived_in_writing() -> None:
         ("[front_desk]", "[front_dsk]", "s.yaml:8: handoff.targets[0]: there is no name of `directory`"),
         ("[blind]", "[blind, bridged]", "s.yaml:8: handoff.tries[1]: bridged dials front_desk ourselves, and trunks."),
         ("[find_slot]", "[find_slt]", 's.yaml:5: agents.reception.tools[0]: there is no tool "find_slt"; did you mean'),
-        ("[find_slot]", "[colect_digits]", 's.yaml:5: agents.reception.tools[0]: there is no tool "colect_digits"; did'),
+        ("[find_slot]", "[colect_digits]", 's.yaml:5: agents.reception.tools[0]: there is no tool "colect_digits"; '),
         ("start:", "model: [ofline]\nstart:", 's.yaml:7: model[0]: there is no model "ofline"; did you mean offline?'),
     ],
 )
