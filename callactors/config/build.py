@@ -169,7 +169,10 @@ def _nearest(text: str, choices: Sequence[str]) -> str:
 
 
 def _is_nothing(text: str, kinds: Sequence[Any]) -> bool:
-    return text.lower() in _NOTHING or (text == "off" and str not in kinds)
+    """Whether it stands for no value: also `off`, except where that is one of the values."""
+    if text == "off":
+        return str not in kinds and not any("off" in typing.get_args(kind) for kind in kinds)
+    return text.lower() in _NOTHING
 
 
 def _tag_field(kind: type[msgspec.Struct]) -> tuple[str, ...]:

@@ -127,6 +127,13 @@ def test_a_silent_caller_is_left_alone_when_nothing_is_said_about_it() -> None:
     assert load(", silence: [8, 8, handoff]", "").silence is None
 
 
+@pytest.mark.parametrize("written", ["off", '"off"'])
+def test_a_scenario_that_says_off_is_not_recorded_whatever_the_configuration_says(written: str) -> None:
+    meekest = load("max_length: 900", f"recording: {written}")
+    assert meekest.policies.recording == "off"
+    assert scenario.recording_mode(meekest, config.default()) == "off"
+
+
 def test_a_scenario_may_only_narrow_the_recording() -> None:
     meeker = load("max_length: 900", "recording: consent")
     quiet = config.load(config.default_text().replace("mode: always", "mode: off"), "c.yaml", {})
