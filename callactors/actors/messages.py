@@ -53,7 +53,11 @@ class MediaChanged(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class RtpWentSilent(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):
+    """`malformed`, `strangers`: datagrams that came all the same, and could not be believed."""
+
     since: float
+    malformed: int = 0
+    strangers: int = 0
 
 
 class OneWayAudio(LegMessage, frozen=True, gc=False, kw_only=True, tag=True):

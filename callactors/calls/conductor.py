@@ -394,7 +394,9 @@ class Conductor:
         self.tell(kind, direction=message.direction, seconds=seconds)
 
     def _went_silent(self, message: RtpWentSilent) -> CallEnded | None:
-        self.record.event("rtp_silence", seconds=round(message.at - message.since, 1))
+        counts = {"malformed": message.malformed, "strangers": message.strangers}
+        unheard = {what: count for what, count in counts.items() if count}  # a wrong SRTP key, an address nobody named
+        self.record.event("rtp_silence", seconds=round(message.at - message.since, 1), **unheard)
         if not (self.transfers.under_way or self._winding_down) and self.redial():
             return None
         return self.ended(Cause.RTP_SILENCE, "us")

@@ -355,7 +355,14 @@ class MediaStream:
         self._settle(now)
         if self._door.srtp is not None:
             self._door.srtp.expire(now)
-        if (told := self._silence.look(now, receives=self._receives, reported_at=self._reports.heard_at)) is not None:
+        told = self._silence.look(
+            now,
+            receives=self._receives,
+            reported_at=self._reports.heard_at,
+            malformed=self.counts.malformed,
+            strangers=self.counts.strangers,
+        )
+        if told is not None:
             self._deliver(told)
         if self._reports.due(now):
             self._send_report(now)

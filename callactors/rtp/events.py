@@ -64,9 +64,15 @@ class DigitArrived(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
 
 
 class WentSilent(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):
-    """No RTP since `since`: either none at all after the start, or none for the silence limit."""
+    """No RTP since `since`: either none at all after the start, or none for the silence limit.
+
+    What came all the same, since the stream was opened: `malformed` datagrams (under another SRTP key, most often), and
+    those of `strangers`.
+    """
 
     since: float
+    malformed: int = 0
+    strangers: int = 0
 
 
 class CameBack(MediaEvent, frozen=True, gc=False, kw_only=True, tag=True):

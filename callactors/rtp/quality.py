@@ -15,14 +15,17 @@ _R0 = 93.2
 
 @attrs.frozen
 class Quality:
-    """One direction of one stream. `out` is what the far end reported of us (RTCP), perfect when it never did."""
+    """One direction of one stream. `out` is what the far end reported of us (RTCP), perfect when it never did.
+
+    `mos` is None where there was nothing to hear.
+    """
 
     direction: Literal["in", "out"]
     packets: int
     lost: int
     late: int
     jitter_ms: float
-    mos: float
+    mos: float | None
 
 
 def mos(loss: float, delay_ms: float) -> float:
@@ -38,6 +41,6 @@ def quality(
     direction: Literal["in", "out"], packets: int, lost: int, late: int, jitter: float, delay_ms: float
 ) -> Quality:
     """The figures of one direction; `jitter` in milliseconds. Late packets are as good as lost to the ear."""
-    expected = packets + lost if direction == "in" else max(packets, 1)
-    loss = (lost + late) / expected if expected else 0.0
-    return Quality(direction, packets, lost, late, round(jitter, 2), mos(loss, delay_ms))
+    expected = packets + lost if direction == "in" else packets
+    score = mos((lost + late) / expected, delay_ms) if expected else None
+    return Quality(direction, packets, lost, late, round(jitter, 2), score)

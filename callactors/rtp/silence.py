@@ -30,8 +30,10 @@ class SilenceWatch:
         """Rest, or look out again."""
         self._paused, self._from = paused, now
 
-    def look(self, now: float, *, receives: bool, reported_at: float) -> WentSilent | CameBack | None:
-        """What has become of it. `reported_at` is when the far end's last RTCP came."""
+    def look(
+        self, now: float, *, receives: bool, reported_at: float, malformed: int = 0, strangers: int = 0
+    ) -> WentSilent | CameBack | None:
+        """What has become of it. `reported_at` is when the far end's last RTCP came; the rest is told on."""
         if self._silent_since is not None:
             return self._back(now)
         if self._paused or not receives:
@@ -43,7 +45,7 @@ class SilenceWatch:
         if now - since < (self._rtp_silence if ever else self._first_rtp):
             return None
         self._silent_since = now
-        return WentSilent(at=now, since=since)
+        return WentSilent(at=now, since=since, malformed=malformed, strangers=strangers)
 
     def _back(self, now: float) -> CameBack | None:
         if self._silent_since is None or self.heard_at <= self._silent_since:

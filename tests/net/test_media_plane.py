@@ -131,6 +131,8 @@ async def test_reports_go_out_and_what_the_far_end_says_of_us_is_the_quality(aut
     assert [block.ssrc for block in ours.blocks] == [table.peer.ssrc]
     assert (inbound.packets, inbound.lost, inbound.late) == (1000, 0, 0)
     assert (outbound.lost, outbound.jitter_ms) == (30, 5.0)
+    assert outbound.mos is not None
+    assert inbound.mos is not None
     assert outbound.mos < inbound.mos
     assert isinstance(farewell[-1], rtcp.Goodbye)
 
@@ -141,7 +143,7 @@ async def test_closing_twice_is_the_same_as_once_and_frees_the_ports(autojump_cl
             table.plane.open(table.events.append)
         quality = table.stream.close()
         assert (
-            table.stream.close() == quality == (Quality("in", 0, 0, 0, 0.0, 4.36), Quality("out", 0, 0, 0, 0.0, 4.36))
+            table.stream.close() == quality == (Quality("in", 0, 0, 0, 0.0, None), Quality("out", 0, 0, 0, 0.0, None))
         )
         table.plane.open(table.events.append).close()
         assert table.plane.statistics().open_streams == 0

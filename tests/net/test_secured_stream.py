@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from callactors.rtp import rtcp
+from callactors.rtp.events import WentSilent
 from callactors.rtp.packet import RtpPacket
 from callactors.rtp.srtp import Keys, Security, Srtp
 from callactors.testing.media_peer import Peer, Table, laid
@@ -148,3 +149,14 @@ async def test_a_stream_that_goes_on_in_clear_or_becomes_secure_is_heard(autojum
         await table.peer.talk(table.stream, 20, fill=3)
         await trio.sleep(0.2)
         assert heard(table) == {1, 2, 3}
+
+
+async def test_who_speaks_under_another_key_is_silent_and_the_silence_tells_that_something_came(
+    autojump_clock: object,
+) -> None:
+    async with secured() as table:
+        table.peer.srtp = Srtp(Security(send=keys(9), receive=keys(1)))
+        await table.peer.talk(table.stream, 300)
+        [silent] = table.of(WentSilent)
+    assert 245 <= silent.malformed <= 265
+    assert heard(table) == set()

@@ -52,7 +52,9 @@ def media_message(event: MediaEvent, leg: int, now: float, *, private: bool = Fa
         case DigitArrived():
             return DigitPressed(at=now, leg=leg, digit=event.digit, sensitive=private, audible=event.tone)
         case WentSilent():
-            return RtpWentSilent(at=now, leg=leg, since=event.since)
+            return RtpWentSilent(
+                at=now, leg=leg, since=event.since, malformed=event.malformed, strangers=event.strangers
+            )
         case OneWay():
             return OneWayAudio(at=now, leg=leg, direction=event.direction, since=event.since, over=event.over)
         case _:
