@@ -114,10 +114,14 @@ class Relay:
         self._ours = ours.format
         self._buffer = RelayBuffer(ours.format, ours.width)
         self._theirs = ""
+        self._last = (-1, -1)  # SSRC and number of the last packet: a copy would disturb a decoder with a memory
         self._decoder, self._converter = ours, Converter(ours.format, ours.format)
 
     def put(self, packet: RtpPacket, theirs: Codec) -> None:
         """A packet they spoke by this codec; its decoder's memory is the leg's, so a relay has one of its own."""
+        if (packet.ssrc, packet.sequence) == self._last:
+            return
+        self._last = packet.ssrc, packet.sequence
         if theirs.name != self._theirs:
             self._theirs, self._decoder = theirs.name, make_codec(theirs.name)
             self._converter = Converter(theirs.format, self._ours)

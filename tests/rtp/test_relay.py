@@ -5,8 +5,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callactors.audio import tone
+from callactors.audio.codecs import make_codec
 from callactors.audio.format import AudioFormat
-from callactors.rtp.relay import DEPTH, LATE, ROOM, SPARE, RelayBuffer
+from callactors.rtp.packet import RtpPacket
+from callactors.rtp.relay import DEPTH, LATE, ROOM, SPARE, Relay, RelayBuffer
 
 FRAME = 160
 
@@ -34,6 +37,27 @@ def test_order_is_restored_and_doubles_are_said_once() -> None:
         relay.put(1, FRAME * number, words(number))
     assert said(relay, 5) == [None, None, 1, 2, 3]
     assert relay.lost == 0
+
+
+def test_copies_of_a_packet_disturb_no_decoder() -> None:
+    """Opus goes on from what it decoded last: a packet decoded twice is another sound."""
+    speaker = make_codec("opus")
+    packets = [RtpPacket(111, n, 960 * n, 5, speaker.encode(voice(n))) for n in range(20)]
+    heard = []
+    for copies in (1, 3):
+        relay = Relay(make_codec("pcmu"))
+        frames = []
+        for packet in packets:
+            for _ in range(copies):
+                relay.put(packet, speaker)
+            frames.append(relay.take())
+        heard.append(frames)
+    assert heard[0] == heard[1]
+
+
+def voice(number: int) -> bytes:
+    """20 ms of a tone at 24 kHz, going on where the last one ended."""
+    return tone.sine(440, 400, rate=24_000)[480 * number : 480 * (number + 1)].tobytes()
 
 
 def test_a_lost_packet_sounds_on_fainter_and_nothing_is_said_of_it_in_the_end() -> None:
