@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import resource
 import select
@@ -16,7 +17,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,20 @@ def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def media_port(host: str) -> int:
+    """An even port with four free ones from it on, for SIPp's audio and video: none that the system gives to others."""
+    for port in random.sample(range(30_000, 32_700, 4), 600):
+        with ExitStack() as probes:
+            try:
+                for one in range(port, port + 4):
+                    probe = probes.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                    probe.bind((host, one))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"no four free ports at {host}")
 
 
 async def until(fact: Callable[[], Any], seconds: float = PATIENCE, what: str = "") -> Any:
@@ -293,12 +308,12 @@ async def sipp(
     folder: Path, to: Address, *options: str, scenario: str = "", host: str = CARRIER, calls: int = 1, seconds: int = 60
 ) -> Sipp:
     """Run SIPp to its end from a free port of `host`. `scenario` names a file of tests/interop/sipp."""
-    port, media = free_port(host), free_port(host)
+    port, media = free_port(host), media_port(host)
     place = folder / f"sipp-{port}"
     place.mkdir()
     what = ["-sf", str(SCENARIOS / f"{scenario}.xml")] if scenario else ["-sn", "uac"]
     command = [
-        "sipp", *what, str(to), "-i", host, "-p", str(port), "-mi", host, "-mp", str(media - media % 2),
+        "sipp", *what, str(to), "-i", host, "-p", str(port), "-mi", host, "-mp", str(media),
         "-m", str(calls), "-nostdin", "-trace_err", "-error_file", str(place / "errors"),
         "-timeout", str(seconds), "-timeout_error", *options,
     ]  # fmt: skip
@@ -329,7 +344,7 @@ async def sipp_phone(
     folder: Path, scenario: str, *options: str, host: str = CARRIER, port: int = 0, **words: str
 ) -> AsyncIterator[SippPhone]:
     """SIPp as the called side, for as long as the block lasts; `words` fill in the scenario's @words@."""
-    port, media = port or free_port(host), free_port(host)
+    port, media = port or free_port(host), media_port(host)
     place = folder / f"sipp-phone-{port}"
     place.mkdir()
     text = (SCENARIOS / f"{scenario}.xml").read_text()
@@ -338,7 +353,7 @@ async def sipp_phone(
     (place / "scenario.xml").write_text(text)
     command = [
         "sipp", "-sf", str(place / "scenario.xml"), "-i", host, "-p", str(port), "-mi", host,
-        "-mp", str(media - media % 2), "-nostdin", "-trace_msg", "-message_file", str(place / "messages"),
+        "-mp", str(media), "-nostdin", "-trace_msg", "-message_file", str(place / "messages"),
         "-trace_err", "-error_file", str(place / "errors"), *options,
     ]  # fmt: skip
     async with trio.open_nursery() as nursery:
