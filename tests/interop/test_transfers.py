@@ -20,7 +20,7 @@ from callactors.stores.ledger_reader import Facts
 from callactors.testing import ears
 from callactors.testing.manners import Manners
 from callactors.testing.user_agent import user_agent
-from tests.interop.desks import ANNOUNCES, BACK, BRIEFS, CALLERS, MUTE, Caller, Desks, answer_to, at, desks, header
+from tests.interop.desks import ANNOUNCES, BACK, BRIEFS, CALLERS, MUTE, RTP, Caller, Desks, answer_to, at, desks, header
 from tests.interop.softphone import softphone
 from tests.interop.support import Exchange, sipp, until
 from tests.interop.tap import Packet, Tap, tapping
@@ -62,7 +62,7 @@ async def test_an_attended_transfer_joins_two_baresips_after_a_spoken_briefing(h
         record = await caller.record()
         ended = trio.current_time()
         await until(lambda: tap.packets[-1].at > ended + 0.2)
-        assert not [p for p in tap.packets if p.at > ended and p.source.port in range(34000, 35000)]
+        assert not [p for p in tap.packets if p.at > ended and p.source.port in RTP]
     assert (record["cause"], record["outcome"]) == ("transferred", "handed_off")
     assert ways(record) == [("attended", "completed", 200)]
     assert [(one["trunk"], one["sip_code"]) for one in record["attempts"]] == [("phones", 200), ("desk", 200)]
