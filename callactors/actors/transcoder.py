@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 import attrs
 import trio
@@ -27,7 +28,7 @@ from callactors.actors.messages import (
     PlayoutOverflowed,
     StopSpeaking,
 )
-from callactors.audio.convert import Converter
+from callactors.audio.convert import Converter, Together
 from callactors.audio.format import AudioFormat
 from callactors.audio.speech_end import SpeechEnd, onset
 from callactors.errors import PlayoutFull
@@ -44,6 +45,7 @@ class Transcoder:
     to_model: Mailbox[CallerAudio]
     voice: Mailbox[Message]
     desk: Mailbox[Message]
+    together: Together = attrs.field(factory=Together)
     deaf: bool = False
     _wanted: AudioFormat = attrs.field(default=AudioFormat.PCM16, init=False)
     _up: Converter | None = attrs.field(default=None, init=False)
@@ -65,61 +67,88 @@ class Transcoder:
 
     def _hear(self, batch: CallerAudio) -> bool:
         """One batch, in the media plane's own tick."""
-        if not self.deaf:
-            self._speech.hears(batch.at, batch.position, batch.format, batch.audio)
-            self.to_model.offer(self._for_model(batch))
+        if self.deaf:
+            return True
+        self._speech.hears(batch.at, batch.position, batch.format, batch.audio)
+        if batch.format is self._wanted:
+            self.to_model.offer(batch)
+        else:
+            self._convert(batch)
         return True
 
-    def _for_model(self, batch: CallerAudio) -> CallerAudio:
-        if batch.format is self._wanted:
-            return batch
+    def _convert(self, batch: CallerAudio) -> None:
+        """With those of other calls, if the media plane has more of them just now."""
         up = self._up
         if up is None or (up.source, up.target) != (batch.format, self._wanted):
             up = self._up = Converter(batch.format, self._wanted)
-        return CallerAudio(
-            at=batch.at,
-            leg=batch.leg,
-            format=self._wanted,
-            audio=up.feed(batch.audio),
-            position=batch.position,
-            lost_ms=batch.lost_ms,
-            first_rtp_at=batch.first_rtp_at,
+        self.together.convert(up, batch.audio, partial(self._converted, batch, up.target))
+
+    def _converted(self, batch: CallerAudio, format: AudioFormat, audio: bytes) -> None:
+        self.to_model.offer(
+            CallerAudio(
+                at=batch.at,
+                leg=batch.leg,
+                format=format,
+                audio=audio,
+                position=batch.position,
+                lost_ms=batch.lost_ms,
+                first_rtp_at=batch.first_rtp_at,
+            )
         )
 
     # -- model to caller -----------------------------------------------------------------------------------------
 
     async def _downlink(self) -> None:
-        async for message in self.voice:
-            match message:
-                case AgentAudio():
-                    await self._play(message)
-                case AgentAudioEnded():
-                    self._down.pop(message.utterance, None)
-                    self.leg.end(message.utterance)
-                case StopSpeaking():
-                    await self._cut_off(message.session)
-                case CallerStopped():
-                    await self._tell_last_heard(message)
-                case ModelTakes():
-                    self._wanted = message.format
+        with suppress(trio.EndOfChannel):
+            while True:
+                await self.voice.pour(self._take)
+                await self._do(await self.voice.receive())
 
-    async def _play(self, message: AgentAudio) -> None:
+    def _take(self, message: Message) -> bool:
+        """What need not wait is done in the session's own step, which brings it; False for the rest."""
+        match message:
+            case AgentAudio() if len(message.audio) <= SLICE_MS * message.format.bytes_per_ms:
+                return self._play(message, message.audio) or self.desk.put(_overflowed(message))
+            case AgentAudioEnded():
+                self._down.pop(message.utterance, None)
+                self.leg.end(message.utterance)
+            case ModelTakes():
+                self._wanted = message.format
+            case _:
+                return False
+        return True
+
+    async def _do(self, message: Message) -> None:
+        match message:
+            case AgentAudio():
+                await self._play_slices(message)
+            case StopSpeaking():
+                await self._cut_off(message.session)
+            case CallerStopped():
+                await self._tell_last_heard(message)
+
+    async def _play_slices(self, message: AgentAudio) -> None:
         """Convert and queue, slice by slice; past 90 s the session is told, and cancels that response."""
         step = SLICE_MS * message.format.bytes_per_ms
+        for start in range(0, len(message.audio), step):
+            if not self._play(message, message.audio[start : start + step]):
+                await self.desk.send(_overflowed(message))
+                return
+            await trio.lowlevel.checkpoint()
+
+    def _play(self, message: AgentAudio, piece: bytes) -> bool:
+        """One slice; False when too much is queued already."""
         known = len(self._down)
         down = self._converter(message)
-        first = len(self._down) > known
-        for start in range(0, len(message.audio), step):
-            audio = down.feed(message.audio[start : start + step])
-            try:
-                self.leg.play(message.utterance, audio)
-            except PlayoutFull:
-                await self.desk.send(PlayoutOverflowed(at=trio.current_time(), utterance=message.utterance))
-                return
-            if first and not start:
-                quiet = onset(audio, down.target)
-                self.desk.offer(AgentQueued(at=trio.current_time(), utterance=message.utterance, onset=quiet))
-            await trio.lowlevel.checkpoint()
+        audio = down.feed(piece)
+        try:
+            self.leg.play(message.utterance, audio)
+        except PlayoutFull:
+            return False
+        if len(self._down) > known:
+            quiet = onset(audio, down.target)
+            self.desk.offer(AgentQueued(at=trio.current_time(), utterance=message.utterance, onset=quiet))
+        return True
 
     def _converter(self, message: AgentAudio) -> Converter:
         """One converter an utterance: a resampler's history belongs to what it has heard."""
@@ -142,3 +171,7 @@ class Transcoder:
         await self.desk.send(
             AgentCutOff(at=trio.current_time(), utterance=heard.utterance, ms=heard.ms, session=session)
         )
+
+
+def _overflowed(message: AgentAudio) -> PlayoutOverflowed:
+    return PlayoutOverflowed(at=trio.current_time(), utterance=message.utterance)

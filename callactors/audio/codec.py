@@ -34,6 +34,10 @@ class Codec(Protocol):
     def width(self) -> int:
         """Bytes of audio a position."""
 
+    @property
+    def plain(self) -> bool:
+        """Whether a payload is its own audio: packets may be made early and not sent, and nobody remembers them."""
+
     def duration(self, payload: bytes) -> int:
         """Positions a payload lasts; 0 when it is none of this codec."""
 

@@ -7,11 +7,13 @@ two feeds.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 from callactors.audio import g711
 from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import Samples
 from callactors.audio.linear import to_bytes, to_samples
-from callactors.audio.resample import Resampler
+from callactors.audio.resample import Resampler, feed_all
 
 
 class Converter:
@@ -39,6 +41,77 @@ class Converter:
         audio = self._rest + audio
         self._rest = audio[len(audio) & ~1 :]
         return to_samples(audio, self.source)
+
+    def _alike(self, other: Converter) -> bool:
+        """Whether the next feed of both may be one."""
+        ours, theirs = self._resampler, other._resampler
+        if ours is None or theirs is None or self._rest or other._rest:
+            return False
+        return self.source is other.source and self.target is other.target and ours.alike(theirs)
+
+
+def feed_together(feeds: Sequence[tuple[Converter, bytes]]) -> list[bytes]:
+    """What each converter's `feed` would return, of which none may be there twice: those alike in one go."""
+    made = [b""] * len(feeds)
+    left = list(range(len(feeds)))
+    while left:
+        converter, audio = feeds[left[0]]
+        whole = len(audio) % converter.source.width == 0
+        alike = [n for n in left if whole and len(feeds[n][1]) == len(audio) and converter._alike(feeds[n][0])]
+        if len(alike) < 2:
+            made[left.pop(0)] = converter.feed(audio)
+            continue
+        left = [n for n in left if n not in alike]
+        for n, one in zip(alike, _fed([feeds[n] for n in alike]), strict=True):
+            made[n] = one
+    return made
+
+
+def _fed(feeds: Sequence[tuple[Converter, bytes]]) -> Iterator[bytes]:
+    """Those that are alike."""
+    first = feeds[0][0]
+    samples = to_samples(b"".join(audio for _, audio in feeds), first.source).reshape(len(feeds), -1)
+    resamplers = [one._resampler for one, _ in feeds if one._resampler is not None]
+    audio = to_bytes(feed_all(resamplers, samples), first.target)
+    size = len(audio) // len(feeds)
+    return (audio[at : at + size] for at in range(0, len(audio), size))
+
+
+class Together:
+    """Conversions that are put off until all calls have brought theirs; whoever gathers says from when until when.
+
+    One numpy operation on one batch costs almost what it costs on twenty: most of it is finding the way there.
+    """
+
+    def __init__(self) -> None:
+        self._gathering = False
+        self._feeds: dict[Converter, tuple[bytes, Callable[[bytes], None]]] = {}
+
+    def convert(self, converter: Converter, audio: bytes, then: Callable[[bytes], None]) -> None:
+        """Call `then` with what `feed` returns: at once, or when the gathering ends. `then` must not raise."""
+        if not self._gathering:
+            then(converter.feed(audio))
+            return
+        if converter in self._feeds:
+            self._convert_all()  # a stream's pieces are converted in their order
+        self._feeds[converter] = audio, then
+
+    def gather(self) -> None:
+        """From now on conversions wait."""
+        self._gathering = True
+
+    def finish(self) -> None:
+        """All that wait are done now."""
+        self._gathering = False
+        self._convert_all()
+
+    def _convert_all(self) -> None:
+        feeds, self._feeds = self._feeds, {}
+        if not feeds:
+            return
+        made = feed_together([(converter, audio) for converter, (audio, _) in feeds.items()])
+        for (_, then), one in zip(feeds.values(), made, strict=True):
+            then(one)
 
 
 def convert(audio: bytes, source: AudioFormat, target: AudioFormat) -> bytes:

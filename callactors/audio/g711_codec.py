@@ -11,6 +11,7 @@ class G711:
 
     clock_rate = 8_000
     width = 1
+    plain = True
 
     def __init__(self, law: AudioFormat) -> None:
         self.name, self.format = law.value, law

@@ -29,6 +29,7 @@ class G722:
     format = AudioFormat.PCM16_16K
     clock_rate = 8_000
     width = 4
+    plain = False
 
     def __init__(self) -> None:
         if Engine is None:

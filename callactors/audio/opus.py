@@ -162,6 +162,7 @@ class Opus:
     format = AudioFormat.PCM16
     clock_rate = 48_000
     width = WIDTH
+    plain = False
 
     def __init__(self, fmtp: str = "") -> None:
         opus, why_not = load()

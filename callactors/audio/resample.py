@@ -8,6 +8,7 @@ Block matrix product in float32; clipped before int16.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import gcd
 
@@ -84,6 +85,33 @@ class Resampler:
         np.rint(out, out=out)
         out.clip(_LEAST, _MOST, out=out)
         return out[: count * self._made].astype(np.int16)
+
+    def alike(self, other: Resampler) -> bool:
+        """Whether the next feed of both may be one."""
+        return self._matrix is other._matrix and len(self._history) == len(other._history)
+
+
+def feed_all(resamplers: Sequence[Resampler], samples: Samples) -> Samples:
+    """The next samples of several streams, a row each: what each `feed` would return, in one go.
+
+    All must be `alike`. With twenty streams each costs a third of what it costs alone.
+    """
+    first, (streams, size) = resamplers[0], samples.shape
+    kept, step, made, matrix = len(first._history), first._step, first._made, first._matrix
+    held, width = kept + size, len(matrix)
+    count = max(0, held - first._kept) // step
+    blocks = -(-count // BLOCK)
+    lines = np.zeros((streams, max(held, width + (blocks - 1) * BLOCK * step)), np.float32)
+    lines[:, :kept] = [one._history for one in resamplers]
+    lines[:, kept:held] = samples
+    rest = lines[:, count * step : held].copy()
+    for one, history in zip(resamplers, rest, strict=True):
+        one._history = history
+    strides = (lines.strides[0], 4 * BLOCK * step, 4)
+    windows = np.ndarray((streams, blocks, width), np.float32, lines, 0, strides).reshape(-1, width)
+    out = np.rint(windows @ matrix).reshape(streams, -1)
+    out.clip(_LEAST, _MOST, out=out)
+    return out[:, : count * made].astype(np.int16)
 
 
 class _Bench:

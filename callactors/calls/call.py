@@ -71,7 +71,9 @@ class Call:
     def __attrs_post_init__(self) -> None:
         self._legs = len(self.line.legs)
         boxes = self.boxes
-        self.transcoder = Transcoder(self.line, boxes.from_leg, boxes.to_model, boxes.voice, boxes.desk)
+        self.transcoder = Transcoder(
+            self.line, boxes.from_leg, boxes.to_model, boxes.voice, boxes.desk, self.outside.plane.together
+        )
         self.consulting = Consulting(self, self.outside, self.transcoder)
         self.conductor = Conductor(
             caller=self.caller,

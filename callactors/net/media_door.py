@@ -3,12 +3,14 @@
 - Who that is is rtp/latch's word; when it has settled the RTP socket is connected, and disconnected for a learn window.
   A connected send that is refused (ICMP) is a count, not an error.
 - Where SRTP was agreed on, what is not authentic is malformed: it latches nothing and is heard by nobody.
-- A datagram is fetched, then read: a tick takes those of all streams before it reads the first.
+- A datagram is fetched, then read: a tick takes those of all streams before it reads the first. Those of a source
+  that is settled wait until `together` of them have come.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final, Literal
 
 from callactors.errors import MalformedPacket
 from callactors.net import media_socket
@@ -23,12 +25,20 @@ KEPT = 16  # packets of a source not believed yet
 DRAIN = 1_024  # datagrams that may have queued up before connect(); with more, connecting is tried again later
 BUFFER = 2_048
 
+Fetched = Literal[0, 1, 2]
+NOTHING: Final = 0
+SOME: Final = 1  # to be read when there is more
+ENOUGH: Final = 2
+
 
 class Door:
-    """One stream's. `fetched` is the datagram taken last; `source` its sender, None while the socket is connected."""
+    """One stream's. `run` are the latched source's datagrams that wait, each with its time; `fetched` is one of whoever
+    `source` is, while the socket is not connected.
+    """
 
     __slots__ = (
-        "_connected", "_kept", "_recv", "_transmit", "counts", "fetched", "latch", "pair", "source", "srtp",
+        "_connected", "_kept", "_recv", "_transmit", "counts", "fetched", "latch", "pair", "run", "source", "srtp",
+        "together",
     )  # fmt: skip
 
     def __init__(self, pair: Pair) -> None:
@@ -36,6 +46,8 @@ class Door:
         self.counts = StreamCounts()
         self.latch: Latch | None = None
         self.srtp: Srtp | None = None
+        self.run: list[tuple[bytes, float]] = []
+        self.together = 1
         self.fetched = b""
         self.source: Source | None = None
         self._recv, self._transmit = pair.rtp.recv, pair.rtp.send
@@ -70,20 +82,33 @@ class Door:
 
     # -- in ------------------------------------------------------------------------------------------------------
 
-    def fetch(self) -> bool:
+    def fetch(self, now: float) -> Fetched:
         """The RTP socket is ready: take one datagram from it, if there is one."""
         try:
             if self._connected:
-                self.fetched, self.source = self._recv(BUFFER), None
-            else:
-                self.fetched, source = self.pair.rtp.recvfrom(BUFFER)
-                self.source = source[:2]
+                self.run.append((self._recv(BUFFER), now))
+                return ENOUGH if len(self.run) >= self.together else SOME
+            self.fetched, source = self.pair.rtp.recvfrom(BUFFER)
         except BlockingIOError:
-            return False
+            return NOTHING
         except OSError:  # the ICMP answer to something we sent
             self.counts.refused += 1
-            return False
-        return True
+            return NOTHING
+        self.source = source[:2]
+        return ENOUGH
+
+    def take_run(self) -> list[tuple[bytes, float]]:
+        """What waits, opened; what is not authentic is left out."""
+        run, self.run = self.run, []
+        if self.srtp is None:
+            return run
+        opened: list[tuple[bytes, float]] = []
+        for data, at in run:
+            try:
+                opened.append((self.srtp.unprotect(data), at))
+            except MalformedPacket:
+                self.counts.malformed += 1
+        return opened
 
     def admit(self, data: bytes, source: Source, agreement: Agreement, now: float) -> list[rtp.RtpPacket]:
         """The packets that may be heard now that this datagram has come: none, it, or what was kept of its source too.

@@ -16,7 +16,9 @@ from random import Random
 import attrs
 import trio
 
+from callactors.audio.convert import Together
 from callactors.net.media_counts import StreamCounts
+from callactors.net.media_door import ENOUGH, NOTHING
 from callactors.net.media_socket import Ports
 from callactors.net.media_stream import MediaStream
 from callactors.net.ready_sockets import ReadySockets
@@ -63,6 +65,7 @@ class MediaPlane:
         other: str | None = None,
     ) -> None:
         self.first_rtp, self.rtp_silence = first_rtp, rtp_silence
+        self.together = Together()  # what becomes of the batches of one tick
         self._random = random
         self._ports = [Ports(name, ports, random) for name in (host, other) if name is not None]
         self._ready = ReadySockets()
@@ -158,32 +161,39 @@ class MediaPlane:
         self._ticks += 1
 
     def _read(self, now: float) -> None:
-        """One datagram of every socket that has one: all are taken, then all are read, then batches told.
+        """One datagram of every socket that has one: all are taken, then runs that are long enough read, batches told.
 
         A burst, a flood, or a clock that was late leaves more: who waits one a tick for these hears ever later.
         """
         fetched: list[MediaStream] = []
+        enough: list[MediaStream] = []
         for handle in self._ready():
             stream = self._streams.get(handle)
             if stream is not None:
-                if stream.fetch():
+                if found := stream.fetch(now):
                     fetched.append(stream)
+                    if found == ENOUGH:
+                        enough.append(stream)
             elif handle in self._reports:
                 self._reports[handle].read_rtcp(now)
-        for stream in fetched:
+        for stream in enough:
             stream.read(now)
         for stream in self._before.intersection(fetched):
             self._catch_up(stream, now)
         self._before = set(fetched)
         full, self._full = self._full, []
+        self.together.gather()
         for stream in full:
             stream.tell_full(now)
+        self.together.finish()
 
     def _catch_up(self, stream: MediaStream, now: float) -> None:
         for _ in range(BEHIND):
-            if not stream.fetch():
+            found = stream.fetch(now)
+            if found == NOTHING:
                 return
-            stream.read(now)
+            if found == ENOUGH:
+                stream.read(now)
 
     def _skip_if_late(self, now: float) -> None:
         lag = now - (self._epoch + self._index * TICK)

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import trio
 
 from callactors.audio.format import AudioFormat
+from callactors.net.media_ahead import TOGETHER
 from callactors.rtp.events import AudioSent, MediaEvent, UtteranceHeard, UtteranceStarted
 from callactors.rtp.playout import Began, Finished
-
-TOGETHER = 3  # frames told at once
 
 
 class Spoken:
@@ -31,6 +30,12 @@ class Spoken:
         self._frames.append(frame)
         if len(self._frames) >= TOGETHER:
             self.tell(format, now)
+
+    def tell_run(self, audio: bytes, position: int, format: AudioFormat, now: float) -> None:
+        """Some frames in one piece, of which the first was at `position`; the last of them leaves now."""
+        if audio:
+            self.tell(format, now)
+            self._deliver(AudioSent(at=now, format=format, audio=audio, position=position))
 
     def tell(self, format: AudioFormat, now: float) -> None:
         """Whatever has not been told yet."""

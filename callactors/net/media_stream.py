@@ -18,6 +18,7 @@ from callactors.audio.codecs import make_codec
 from callactors.audio.convert import Converter
 from callactors.audio.format import AudioFormat
 from callactors.errors import MalformedPacket
+from callactors.net.media_ahead import Ahead
 from callactors.net.media_door import Door
 from callactors.net.media_fill import Fill
 from callactors.net.media_reports import Reports
@@ -47,9 +48,10 @@ class MediaStream:
     """
 
     __slots__ = (
-        "_agreement", "_codec", "_collided", "_deliver", "_door", "_frame", "_keying", "_on_close", "_on_full",
-        "_outgoing", "_playout", "_quality", "_random", "_receiver", "_receives", "_relay_to", "_relayed", "_reports",
-        "_sender", "_sends", "_silence", "_spoken", "_sweep_at", "address", "counts", "fetch", "fill", "opened", "pair",
+        "_agreement", "_ahead", "_codec", "_collided", "_deliver", "_door", "_frame", "_keying", "_on_close",
+        "_on_full", "_outgoing", "_playout", "_quality", "_random", "_receiver", "_receives", "_relay_to", "_relayed",
+        "_reports", "_sender", "_sends", "_silence", "_spoken", "_sweep_at", "address", "counts", "fetch", "fill",
+        "opened", "pair",
     )  # fmt: skip
 
     def __init__(
@@ -65,7 +67,7 @@ class MediaStream:
     ) -> None:
         self.pair, self.address = pair, pair.address
         self._door = Door(pair)
-        self.fetch = self._door.fetch  # the socket is ready: take one datagram; `read` reads it
+        self.fetch = self._door.fetch  # the socket is ready: take one datagram; `read` reads what is ENOUGH
         self.counts = self._door.counts
         self.opened = now
         self._deliver, self._random = deliver, random
@@ -84,6 +86,7 @@ class MediaStream:
         self._relay_to: MediaStream | None = None
         self._relayed: Relay | None = None
         self._spoken = Spoken(deliver)
+        self._ahead = Ahead(self._playout, self.fill, self._sender)
         self._outgoing: list[bytes] = []  # datagrams of this slot
         self._sweep_at = now
         self._quality: tuple[Quality, Quality] | None = None
@@ -95,6 +98,8 @@ class MediaStream:
         if self._quality is not None:
             return
         now = trio.current_time()
+        self._read_run(now)
+        self._take_back(now)
         remote = (agreement.remote.host, agreement.remote.port)
         codec, others = self._codec_for(agreement), dict(agreement.others)
         heard = agreement.payload_type, agreement.telephone_event
@@ -133,6 +138,8 @@ class MediaStream:
 
     def play(self, utterance: str, audio: bytes) -> None:
         """Queue audio; never blocks. Raises PlayoutFull past 90 s."""
+        if not self._ahead.audio:
+            self._take_back(trio.current_time())  # silence, made before this was known
         self._playout.play(utterance, audio)
 
     def end(self, utterance: str) -> None:
@@ -141,25 +148,31 @@ class MediaStream:
 
     def flush(self) -> Heard:
         """Barge-in: drop what is queued, say what was heard. Later audio of these utterances is ignored."""
+        self._take_back(trio.current_time())
         self._spoken.forget()
         return self._playout.flush()
 
     def heard(self) -> Heard:
         """The utterance sounding now and how much of it has left."""
+        self._take_back(trio.current_time())
         return self._playout.heard()
 
     def queued_ms(self) -> int:
         """Milliseconds queued to play."""
+        self._take_back(trio.current_time())
         return self._playout.queued_ms()
 
     def relay_to(self, other: MediaStream | None) -> None:
         """From now on `other` says what this one hears, packet by packet; None ends that. What is played goes first."""
+        self._read_run(trio.current_time())
         former, self._relay_to = self._relay_to, other
+        self._door.together = 1
         if former is not None and former is not other:
             former._relayed = None
 
     def send_digits(self, digits: str) -> None:
         """Queue digits: telephone events where agreed, tones otherwise; speech waits. Raises ValueError for others."""
+        self._take_back(trio.current_time())
         agreement = self._agreement
         events = agreement is None or agreement.remote_telephone_event is not None
         self._keying.press(digits, None if self._codec is None or events else self._codec.format)
@@ -173,6 +186,8 @@ class MediaStream:
         if self._quality is not None:
             return self._quality
         now = trio.current_time()
+        self._read_run(now)
+        self._take_back(now)
         self._quality = (self._quality_in(), self._reports.quality_out(self._sender.sent, _ONE_WAY))
         if self._codec is not None:
             self._spoken.tell(self._codec.format, now)
@@ -191,31 +206,43 @@ class MediaStream:
         if self._quality is not None:
             return
         door = self._door
-        if door.source is None:
-            self._known(door.fetched, door, now)
+        if door.run:
+            self._read_run(now)
         else:
+            assert door.source is not None  # it is not connected
             self._received(door.fetched, door.source, now)
 
-    def _known(self, data: bytes, door: Door, now: float) -> None:
-        """A datagram on a connected socket: it is the latched source's."""
-        receiver = self._receiver
+    def _read_run(self, now: float) -> None:
+        """What came on a connected socket: it is the latched source's."""
+        door, receiver = self._door, self._receiver
+        run = door.take_run() if door.run else ()
+        if not run:
+            return
+        taken = 0
+        if receiver is not None and self._receives and self._relay_to is None:
+            taken = receiver.receive_run(run)
+            door.together = receiver.together
+        if taken:
+            self._heard_until(run[taken - 1][1])
+        for data, at in run[taken:]:
+            self._hear_known(data, at)
+        if receiver is not None and receiver.ready:
+            self._on_full(self)
+
+    def _heard_until(self, at: float) -> None:
+        self._silence.heard_at = at
+        if self._door.latch is not None:
+            self._door.latch.heard_at = at
+
+    def _hear_known(self, data: bytes, now: float) -> None:
         try:
-            plain = data if door.srtp is None else door.srtp.unprotect(data)
-            if receiver is None or not self._receives or self._relay_to is not None:
-                packet: rtp.RtpPacket | None = rtp.parse(plain)
-            else:
-                packet = None if receiver.receive_next(plain, now) else rtp.parse(plain)
+            packet = rtp.parse(data)
         except MalformedPacket:
             self.counts.malformed += 1
             return
-        if door.latch is not None:
-            door.latch.heard_at = now
-        if packet is not None:
-            self._hear(packet, now)
-            return
-        self._silence.heard_at = now
-        if receiver is not None and receiver.ready:
-            self._on_full(self)
+        if self._door.latch is not None:
+            self._door.latch.heard_at = now
+        self._hear(packet, now)
 
     def tell_full(self, now: float) -> None:
         """The batch that was ready when `on_full` was called, after what else came in this tick was read."""
@@ -223,6 +250,7 @@ class MediaStream:
             self._tell_batch(self._receiver, now)
 
     def _received(self, data: bytes, source: Source, now: float) -> None:
+        self._read_run(now)
         latch, agreement = self._door.latch, self._agreement
         if latch is None or agreement is None:
             self.counts.early += 1
@@ -257,12 +285,14 @@ class MediaStream:
         if self._codec is None or self._quality is not None:
             return
         if self._relayed is None:
+            self._take_back(trio.current_time())
             self._relayed = Relay(self._codec)
         self._relayed.put(packet, theirs)
 
     def _collision(self, receiver: Receiver, now: float) -> None:
         """RFC 3550 section 8.2: take another SSRC, once; after that it is our own packets looped back."""
         self._collided = True
+        self._take_back(now)
         self._sender.renumber()
         receiver.expect(now)
 
@@ -292,25 +322,34 @@ class MediaStream:
 
         Each for all streams of a slot before the next: small steps that take turns throw each other out of the cache.
         """
+        waiting = self._ahead.datagrams
+        if waiting and frame == self._frame + 1:
+            self._frame = frame
+            self._outgoing.append(waiting.pop())
+            return
         if not self._sends or self._codec is None or self._quality is not None:
             return
         if frame != self._frame + 1:
+            self._take_back(now)
             self._sender.gap()
             self._spoken.tell(self._codec.format, now)
         self._frame = frame
         self._say(self._codec.format, now, scheduled, frame * FRAME)
 
     def look(self, now: float) -> None:
-        """After the packets of a slot have left."""
-        if self._codec is None or self._quality is not None:
+        """After the packets of a slot have left; of those that were made together, after the last."""
+        ahead = self._ahead
+        if ahead.datagrams or self._codec is None or self._quality is not None:
             return
+        if ahead.audio:
+            self._take_back(now)
         if self._playout.notices:
             notices, self._playout.notices = self._playout.notices, []
             self._spoken.notice(notices, self._codec.format, now)
         receiver = self._receiver
-        if receiver is not None:
-            digits = receiver.settle(now)
-            if digits:
+        if receiver is not None and receiver.overdue(now):
+            self._read_run(now)
+            if digits := receiver.settle(now):
                 self._tell_digits(digits, now)
             if receiver.ready:
                 self._tell_batch(receiver, now)
@@ -323,6 +362,10 @@ class MediaStream:
             self._outgoing += self._digit_slot(self._keying.take(), at)
             self._spoken.tell(format, now)
             return
+        position = max(0, round((scheduled - self.opened) * POSITIONS))
+        if self._relayed is None and self._ahead.make(at, position):
+            self._outgoing.append(self._ahead.datagrams.pop())
+            return
         audio = self._playout.take()
         audio = relayed if audio is None else audio
         frame = self.fill.take() if audio is None else audio
@@ -334,7 +377,13 @@ class MediaStream:
         if audio is None:
             self._spoken.tell(format, now)
         else:
-            self._spoken.add(audio, max(0, round((scheduled - self.opened) * POSITIONS)), format, now)
+            self._spoken.add(audio, position, format, now)
+
+    def _take_back(self, now: float) -> None:
+        """Packets made for slots to come, if there are any, do not leave; what has left is told."""
+        if self._codec is not None:
+            left, position = self._ahead.take_back(), self._ahead.position
+            self._spoken.tell_run(left, position, self._codec.format, now)
 
     def _digit_slot(self, slot: EventPacket | bytes | None, at: int) -> list[bytes]:
         if isinstance(slot, EventPacket):

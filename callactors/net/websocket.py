@@ -26,6 +26,7 @@ from callactors.net.byte_lane import ByteLane
 from callactors.net.websocket_upgrade import ClientUpgrade
 
 CONNECT = 10.0  # seconds for TCP, TLS and the upgrade together
+AT_ONCE = 8  # messages that came together and are given without a wait
 DISCONNECT = 0.5  # seconds the peer has to answer our close
 REFUSAL = 1.0  # seconds for the body of a refused upgrade
 MAX_MESSAGE = 16 * 1024 * 1024  # bytes; an append may be 15 MiB
@@ -44,6 +45,7 @@ class Connection:
     _messages: deque[bytes] = attrs.field(factory=deque)
     _over: tuple[int, str] | None = None  # why nothing more comes
     _receiving: bool = False
+    _unbroken: int = 0  # messages given since a receiver last waited
     _goodbye_said: bool = False
     _ended: trio.Event = attrs.field(factory=trio.Event)
 
@@ -90,11 +92,14 @@ class Connection:
 
     async def receive_bytes(self) -> bytes:
         """The same as it came: UTF-8."""
-        if self._messages:
+        self._unbroken += 1
+        if self._messages and self._unbroken > AT_ONCE:
+            self._unbroken = 0
             await trio.lowlevel.checkpoint()
         while not self._messages:
             if self._over is not None:
                 raise self._failure()
+            self._unbroken = 0
             await self._read()
         return self._messages.popleft()
 

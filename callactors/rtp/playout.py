@@ -116,6 +116,32 @@ class Playout:
             return frame
         return self._take_end()
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to say in the next slots, as far as is known."""
+        return not self._audio and not self._edge
+
+    def take_several(self, frames: int) -> bytes:
+        """So many frames at once, where they are the middle of an utterance of which more is queued; else nothing."""
+        if self._edge or not self._queue:
+            return b""
+        mark, size = self._queue[0], frames * self._frame
+        if mark.queued <= size or not mark.sent:
+            return b""
+        mark.queued -= size
+        mark.sent += size
+        self._waited = 0
+        audio = bytes(self._audio[:size])
+        del self._audio[:size]
+        return audio
+
+    def give_back(self, audio: bytes) -> None:
+        """The last of what `take_several` gave has not left. Nothing else has been taken since."""
+        mark = self._queue[0]
+        mark.queued += len(audio)
+        mark.sent -= len(audio)
+        self._audio[:0] = audio
+
     def _take_end(self) -> bytes | None:
         """A frame with which an utterance begins or ends, or that is not whole."""
         mark = self._sounding()

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -44,7 +44,7 @@ EXPECTING = 3.0  # seconds after a re-offer
 GONE = 0.2  # seconds without a new packet after which old numbers are a beginning
 ACTIVE = 0.1  # seconds since its last packet for which a source counts as talking
 AHEAD = 1_600  # positions a packet may lie in the future before its timestamps are taken for a jump
-_unpack = HEADER.unpack_from
+_pack = HEADER.pack
 
 
 @attrs.define
@@ -64,7 +64,7 @@ class Receiver:
     """The incoming half of one stream, fed with parsed packets of a believed source. All times are the plane's."""
 
     __slots__ = (
-        "_adrift", "_expecting_until", "_first_at", "_heard_at", "_joined", "_late_in_a_row", "_lost",
+        "_adrift", "_expecting_until", "_first_at", "_heard_at", "_joined", "_late_in_a_row", "_length", "_lost",
         "_next_count", "_next_sequence", "_next_ssrc", "_offset", "_out", "_quickest", "_size", "_spoken",
         "_surplus", "_surplus_watches", "_tail", "_ticks", "_waiting", "_watched", "codec", "counts", "event_type",
         "events", "opened", "others", "payload_type", "source",
@@ -99,6 +99,7 @@ class Receiver:
         self._heard_at = opened
         self._next_ssrc, self._next_count = -1, 0
         self._next_sequence = -1
+        self._length = BATCH  # of a packet, as far as is known
 
     def agree(
         self,
@@ -165,31 +166,54 @@ class Receiver:
         self._audio(sequence, timestamp // self._ticks, packet.payload, length, now)
         return []
 
-    def receive_next(self, data: bytes, now: float) -> bool:
-        """The usual, in one go: a plain packet of our source that follows the last one. False: nothing was done.
+    def receive_run(self, run: Sequence[tuple[bytes, float]]) -> int:
+        """The usual, in one go: plain packets of our source that follow the last one, and when each came.
 
-        Fifty a second and call, so nothing is called here that need not be.
+        Returns how many of them were taken, from the first on; for the others `receive` is there. Fifty a second and
+        call come by here, so the facts of the stream are looked up once a run, not once a packet.
         """
         source = self.source
-        if source is None or len(data) < 12 or self._waiting or self._adrift or self._surplus:
-            return False
-        first, second, sequence, stamp, ssrc = _unpack(data)
-        if ssrc != source.ssrc or sequence != (source.highest + 1) & 0xFFFF:
-            return False
-        if first != VERSION or second & 0x7F != self.payload_type:
-            return False
-        payload = data[12:]
-        length = self.codec.duration(payload)
-        timestamp = source.timestamp + (stamp - source.timestamp & 0xFFFFFFFF)
-        if timestamp // self._ticks + self._offset != self._tail or not 0 < length <= LONGEST:
-            return False
-        self._heard_at = now
-        source.highest += 1
-        source.timestamp = timestamp
-        source.arrived(timestamp, now)
-        self._watch(round((now - self.opened) * POSITIONS) - length - self._tail)
-        self._join(source.highest, self.codec.decode(payload), length, now)
-        return True
+        if source is None or self._waiting or self._adrift or self._surplus:
+            return 0
+        codec, ticks, size, tail, length = self.codec, self._ticks, HEADER.size, self._tail, self._length
+        payload_type, sequence, timestamp, ssrc = self.payload_type, source.highest, source.timestamp, source.ssrc
+        if timestamp // ticks + self._offset + length != tail:
+            return 0
+        payloads: list[bytes] = []
+        arrivals: list[tuple[int, float]] = []
+        for data, at in run:
+            following = timestamp + length * ticks
+            if data[:size] != _pack(VERSION, payload_type, sequence + 1 & 0xFFFF, following & 0xFFFFFFFF, ssrc):
+                break
+            payload = data[size:]
+            length = codec.duration(payload)
+            if not 0 < length <= LONGEST:
+                break
+            timestamp, sequence, tail = following, sequence + 1, tail + length
+            payloads.append(payload)
+            arrivals.append((timestamp, at))
+            skew = round((at - self.opened) * POSITIONS) - tail
+            if skew < self._quickest:
+                self._quickest = skew
+        if arrivals:
+            source.followed(arrivals)
+            self._length = self.codec.duration(payloads[-1])
+            self._followed([codec.decode(payload) for payload in payloads], tail, arrivals[0][1], arrivals[-1][1])
+        return len(arrivals)
+
+    def _followed(self, pieces: list[bytes], tail: int, first_at: float, last_at: float) -> None:
+        """Audio without a gap, up to `tail`."""
+        self._first_at = self._first_at or first_at
+        self._heard_at = last_at
+        self._out += pieces
+        self._size += tail - self._tail
+        self._tail = tail
+        assert self.source is not None  # they were its packets
+        self._joined = max(self._joined, self.source.highest)
+        self._late_in_a_row = 0
+        self._watched += len(pieces)
+        if self._watched >= WATCH:
+            self._watch_over()
 
     def _other(self, packet: RtpPacket, source: Source, sequence: int, now: float) -> list[str]:
         """Another codec agreed on, digits, comfort noise (payload type 13), or something nobody agreed on."""
@@ -297,11 +321,14 @@ class Receiver:
             self._quickest = skew
         self._watched += 1
         if self._watched >= WATCH:
-            if self._quickest > DRIFT:
-                self._offset += self._quickest
-            self._surplus = -self._quickest if self._quickest < -DRIFT else 0
-            self._surplus_watches = self._surplus_watches + 1 if self._surplus else 0
-            self._quickest, self._watched = 1 << 30, 0
+            self._watch_over()
+
+    def _watch_over(self) -> None:
+        if self._quickest > DRIFT:
+            self._offset += self._quickest
+        self._surplus = -self._quickest if self._quickest < -DRIFT else 0
+        self._surplus_watches = self._surplus_watches + 1 if self._surplus else 0
+        self._quickest, self._watched = 1 << 30, 0
 
     def _left_out(self, sequence: int, audio: bytes, length: int) -> bool:
         """While there is more audio than time: whether this packet is not said, and the next one takes its place."""
@@ -320,6 +347,7 @@ class Receiver:
         self._out.append(audio)
         self._size += length
         self._tail += length
+        self._length = length
         if sequence > self._joined:
             self._joined = sequence
         self._late_in_a_row = 0
@@ -361,12 +389,23 @@ class Receiver:
         return self._size >= BATCH
 
     @property
+    def together(self) -> int:
+        """Packets that are worth receiving in one go: those that a batch lacks, or the next one."""
+        lacking = BATCH - self._size if self._size < BATCH else BATCH
+        return max(1, -(-lacking // self._length))
+
+    @property
     def pending(self) -> bool:
         """Whether there is anything for a batch."""
         return self._size > 0
 
+    def overdue(self, now: float) -> bool:
+        """Whether there is anything to `settle`; asked once a frame slot or so."""
+        late = self._tail >= 0 and (now - self.opened) * POSITIONS - self._tail > HOLD + FRAME
+        return late or self.events.pending
+
     def settle(self, now: float) -> list[str]:
-        """Once per frame slot: fill what is overdue, end digits whose end was lost."""
+        """Fill what is overdue, end digits whose end was lost."""
         if self._tail < 0:
             return []
         if (now - self.opened) * POSITIONS - self._tail > HOLD + FRAME:

@@ -17,13 +17,14 @@ from callactors.rtp.playout import FRAME
 from callactors.rtp.telephone_event import EventPacket
 
 MARKER = 0x80
+_pack = HEADER.pack
 
 
 class Sender:
     """Makes the packets of one stream."""
 
     __slots__ = (
-        "_base", "_codec", "_event_ticks", "_event_type", "_frame_size", "_held", "_marker", "_payload_type",
+        "_base", "_codec", "_event_ticks", "_event_type", "_frame_size", "_held", "_marker", "_payload_type", "_plain",
         "_random", "_sequence", "_size", "_ticks", "octets", "sent", "ssrc", "whole",
     )  # fmt: skip
 
@@ -34,6 +35,7 @@ class Sender:
         self._sequence, self._base = random.getrandbits(15), random.getrandbits(32)
         self._marker = MARKER
         self.whole = False  # whether a packet holds what a slot says, no more and no less
+        self._plain = False  # whether it is its own audio, too
         self._held = b""
         self._codec: Codec | None = None
         self._payload_type, self._event_type = 0, -1
@@ -56,6 +58,7 @@ class Sender:
         self._ticks, self._event_ticks = ticks, event_clock // POSITIONS
         self._size, self._frame_size = ptime * 8 * codec.width, FRAME * codec.width
         self.whole = self._size == self._frame_size
+        self._plain = self.whole and codec.plain
 
     def renumber(self) -> None:
         """Somebody else has our SSRC (RFC 3550 section 8.2)."""
@@ -82,6 +85,32 @@ class Sender:
             self._marker = MARKER
             return payload
         return self._packet(self._payload_type, at, payload)
+
+    @property
+    def steady(self) -> bool:
+        """Whether the next packets can be made before their slots come, and not be sent after all."""
+        return self._plain and not self._marker
+
+    def several(self, audio: bytes, at: int) -> list[bytes]:
+        """The datagrams of the slots from `at` on, while `steady`; those that do not leave are taken back."""
+        size, count = self._frame_size, len(audio) // self._frame_size
+        first, step = self._base + at * self._ticks, FRAME * self._ticks
+        second, sequence, ssrc = self._payload_type, self._sequence, self.ssrc
+        made = [
+            _pack(VERSION, second, sequence + n & 0xFFFF, first + n * step & 0xFFFFFFFF, ssrc)
+            + audio[n * size : n * size + size]
+            for n in range(count)
+        ]
+        self._sequence = sequence + count & 0xFFFF
+        self.sent += count
+        self.octets += len(audio)
+        return made
+
+    def take_back(self, datagrams: list[bytes]) -> None:
+        """These have been made and do not leave; what is made next has their numbers."""
+        self._sequence = (self._sequence - len(datagrams)) & 0xFFFF
+        self.sent -= len(datagrams)
+        self.octets -= sum(len(data) - HEADER.size for data in datagrams)
 
     def audio(self, frame: bytes, at: int) -> list[bytes]:
         """The datagrams of a slot: none while a longer packet fills, or nothing need be sent."""

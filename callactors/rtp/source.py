@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 MAX_DROPOUT = 3_000  # packets; a larger step forward is a restart
 MAX_MISORDER = 100
 FEW = 8  # packets before the first one that may come behind it
@@ -78,6 +80,18 @@ class Source:
         if self._transit is not None:
             self.jitter += (abs(transit - self._transit) - self.jitter) / 16
         self._transit = transit
+
+    def followed(self, arrivals: Sequence[tuple[int, float]]) -> None:
+        """The same for packets that follow the last one without a gap: extended timestamps, and when they came."""
+        transit, jitter, rate = self._transit, self.jitter, self.rate
+        for timestamp, at in arrivals:
+            before, transit = transit, at * rate - timestamp
+            if before is not None:
+                jitter += (abs(transit - before) - jitter) / 16
+        self._transit, self.jitter = transit, jitter
+        self.timestamp = arrivals[-1][0]
+        self.highest += len(arrivals)
+        self.received += len(arrivals)
 
     @property
     def expected(self) -> int:

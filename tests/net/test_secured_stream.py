@@ -80,6 +80,7 @@ async def test_attack_27_none_of_it_is_heard_and_the_call_survives(autojump_cloc
         for data in attacks * 20:
             peer.rtp.sendto(data, to)
             await trio.sleep(0.005)
+        await trio.sleep(0.1)
         assert table.stream.counts.malformed == 20 * len(attacks)
         await peer.talk(table.stream, 30, fill=2)
         await trio.sleep(0.2)

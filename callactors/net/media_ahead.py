@@ -1,0 +1,50 @@
+"""Packets made before their slots come: TOGETHER at a time, of which one leaves each slot. Rules of this file:
+
+- To make three costs little more than to make one: it is the walk from object to object that takes the time.
+- Only where the next slots are known: in the middle of an utterance, or while nothing is queued; and only where a
+  payload is its own audio, so that one which was not sent leaves no trace in a codec.
+- Whoever changes what is said next takes back first what has not left (`take_back`): it was not sent, not heard.
+"""
+
+from __future__ import annotations
+
+from callactors.net.media_fill import Fill
+from callactors.rtp.playout import Playout
+from callactors.rtp.sender import Sender
+
+TOGETHER = 3  # packets; what is heard is told in pieces of as many frames
+
+
+class Ahead:
+    """One stream's. `datagrams` are those that wait, the next one last; `audio` is what a run says, if anything."""
+
+    __slots__ = ("_fill", "_playout", "_sender", "audio", "datagrams", "position")
+
+    def __init__(self, playout: Playout, fill: Fill, sender: Sender) -> None:
+        self._playout, self._fill, self._sender = playout, fill, sender
+        self.datagrams: list[bytes] = []
+        self.audio = b""
+        self.position = 0  # of the first frame of `audio`, on the stream's timeline
+
+    def make(self, at: int, position: int) -> bool:
+        """The packets of this slot and the next ones; False where they are not known. `at` is for the timestamps."""
+        if not self._sender.steady:
+            return False
+        audio = self._playout.take_several(TOGETHER)
+        if not audio and not (self._playout.empty and self._fill.silent):
+            return False
+        self.audio, self.position = audio, position
+        self.datagrams = self._sender.several(audio or self._fill.take() * TOGETHER, at)
+        self.datagrams.reverse()
+        return True
+
+    def take_back(self) -> bytes:
+        """Nothing of the run leaves any more. Returns the audio of it that has left, to be told."""
+        unsent, audio = self.datagrams, self.audio
+        self.datagrams, self.audio = [], b""
+        if unsent:
+            self._sender.take_back(unsent)
+        left = len(audio) // TOGETHER * (TOGETHER - len(unsent))
+        if left < len(audio):
+            self._playout.give_back(audio[left:])
+        return audio[:left]
