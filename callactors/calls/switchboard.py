@@ -64,6 +64,7 @@ class Switchboard:
     draining: bool = attrs.field(default=False, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _writes: trio.Nursery | None = attrs.field(default=None, init=False)
+    _begun: int = attrs.field(default=0, init=False)  # calls, since the start
     _one_less: trio.Event = attrs.field(factory=trio.Event, init=False)
     room: Room = attrs.field(init=False)
     purse: Purse = attrs.field(init=False)
@@ -135,6 +136,7 @@ class Switchboard:
     def _begin(self, call: Call) -> None:
         assert self._nursery is not None  # full() said so otherwise
         self.calls[call.id] = call
+        self._begun += 1
         self._nursery.start_soon(self._contained, call)
 
     def _begin_brief(self, brief: Brief) -> None:
@@ -168,6 +170,7 @@ class Switchboard:
             descriptors=now.descriptors,
             descriptor_limit=now.descriptor_limit,
             sample=now.sample,
+            begun=self._begun,
         )
 
     def _speaking(self, line: ModelLine) -> int:

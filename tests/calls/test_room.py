@@ -84,6 +84,27 @@ def test_calls_that_began_since_the_last_look_are_reckoned_in(room: Room) -> Non
     assert 45 <= taken(room, seen) <= 50
 
 
+@pytest.mark.parametrize("beginning", [0.002, 0.012])
+def test_a_rush_to_an_idle_process_is_not_taken_for_what_the_calls_will_need(room: Room, beginning: float) -> None:
+    """30 calls a second of which each needs 2 ms a second: what they cost as they begin is over when they talk."""
+    room.calls, cpu, calls, sample = None, 0.0, 0, 0
+    while not room.full(Load(calls=calls, begun=calls, cpu=cpu, sample=sample)):
+        calls += 1
+        if calls % 30 == 0:
+            sample += 1
+            cpu = (cpu + min(1.0, 0.002 * (calls - 15) + 30 * beginning)) / 2  # as the pulse smooths it
+    assert 405 <= calls <= 495
+
+
+def test_what_beginnings_cost_is_learned_also_when_it_changes(room: Room) -> None:
+    """A cache that fills makes beginnings cheaper; a process that is full of calls is full whatever it believed."""
+    room.calls = None
+    for sample in range(60):
+        room.full(Load(calls=100, begun=20 * sample, cpu=0.3 + (0.2 if sample < 20 else 0.02), sample=sample))
+    assert room.full(Load(calls=100, begun=1200, cpu=0.32, sample=60)) == ""
+    assert word(room.full(Load(calls=400, begun=1201, cpu=0.95, sample=61))) == "limits.cpu"
+
+
 def test_the_same_is_true_of_descriptors(room: Room) -> None:
     room.calls = None
     seen = Load(calls=100, descriptors=500, descriptor_limit=500 + RESERVE + 10 * PER_CALL, sample=1)
