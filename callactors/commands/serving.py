@@ -280,7 +280,6 @@ class _Calls:
         """Answer calls inside the `async with`; leaving it ends every call, and the services may follow."""
         await services.start(self.capture.run)
         await services.start(self.plane.run)
-        await services.start(self.pulse.run)
         async with trio.open_nursery() as calls:
             await calls.start(self.switchboard.run)
             await services.start(self.vouching.run)
@@ -288,6 +287,7 @@ class _Calls:
             if self.lent is None:
                 await self._open_house(services, calls)
             web = await self._open_web(services)
+            await services.start(self.pulse.run)  # last: what it took to get here is no sign of what calls cost
             yield Serving(
                 self.config, sip, web, self.switchboard, self.endpoint, self.plane, self.ledger, self.brain,
                 self.meters,

@@ -53,8 +53,9 @@ class Pulse:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Beat until cancelled."""
-        due = look_at = trio.current_time()
-        wall, busy = due, time.thread_time()
+        due = wall = trio.current_time()
+        look_at, busy = due + SAMPLE, time.thread_time()
+        self._look(0.0)
         task_status.started()
         while True:
             due += BEAT
