@@ -7,7 +7,7 @@ two feeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from callactors.audio import g711
 from callactors.audio.format import AudioFormat
@@ -67,14 +67,14 @@ def feed_together(feeds: Sequence[tuple[Converter, bytes]]) -> list[bytes]:
     return made
 
 
-def _fed(feeds: Sequence[tuple[Converter, bytes]]) -> Iterator[bytes]:
+def _fed(feeds: Sequence[tuple[Converter, bytes]]) -> list[bytes]:
     """Those that are alike."""
     first = feeds[0][0]
     samples = to_samples(b"".join(audio for _, audio in feeds), first.source).reshape(len(feeds), -1)
     resamplers = [one._resampler for one, _ in feeds if one._resampler is not None]
     audio = to_bytes(feed_all(resamplers, samples), first.target)
     size = len(audio) // len(feeds)
-    return (audio[at : at + size] for at in range(0, len(audio), size))
+    return [audio[n * size : (n + 1) * size] for n in range(len(feeds))]
 
 
 class Together:

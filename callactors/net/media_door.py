@@ -33,7 +33,7 @@ ENOUGH: Final = 2
 
 class Door:
     """One stream's. `run` are the latched source's datagrams that wait, each with its time; `fetched` is one of whoever
-    `source` is, while the socket is not connected.
+    `source` is, where the socket is not connected; None once it was read.
     """
 
     __slots__ = (

@@ -2,6 +2,9 @@
 
 - No task, await, timer or channel per packet: a tick is one synchronous pass. Sockets that are ready give one datagram
   each, BEHIND more if they did so in the tick before; a group's streams send one packet each, 50 a second.
+- Like goes with like: all are fetched, then read, then told, then converted, because a step that follows its own kind
+  finds its code and its data where it needs them. What can wait a tick or two (a run of packets, packets made ahead)
+  is done for three at a time.
 - A clock that is more than LATE behind skips whole frames for everybody; RTP timestamps follow the frame number, so
   they move on by themselves. A smaller delay is caught up tick by tick.
 - It sleeps while no stream is open. All times are trio.current_time().

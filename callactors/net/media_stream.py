@@ -205,12 +205,11 @@ class MediaStream:
         """What `fetch` has taken; nothing, where another stream's fact has closed this one since."""
         if self._quality is not None:
             return
-        door = self._door
-        if door.run:
+        source, self._door.source = self._door.source, None
+        if source is None:
             self._read_run(now)
         else:
-            assert door.source is not None  # it is not connected
-            self._received(door.fetched, door.source, now)
+            self._received(self._door.fetched, source, now)
 
     def _read_run(self, now: float) -> None:
         """What came on a connected socket: it is the latched source's."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from callactors.audio.codecs import make_codec
 from callactors.audio.g711 import pcmu_decode
 from callactors.rtp.events import AudioArrived
-from callactors.rtp.packet import RtpPacket
+from callactors.rtp.packet import RtpPacket, parse
 from callactors.rtp.receiver import Receiver
 
 OPENED = 100.0
@@ -319,3 +319,61 @@ def test_a_source_that_goes_back_to_numbers_used_before_is_heard_again_once_it_s
     again = [(1.5 + 0.02 * index, wire.packet(index)) for index in range(50)]
     wire.run([*first, *again], 2.6)
     assert wire.audio.count(bytes([40])) == 2 * 160
+
+
+def in_runs(wire: Wire, deliveries: Iterable[tuple[float, RtpPacket]], until: float) -> None:
+    """As `Wire.run`, but as a stream does it whose source has settled: packets wait until they are enough for a run."""
+    queue, waiting = sorted(deliveries, key=lambda item: item[0]), list[tuple[bytes, float]]()
+
+    def read() -> None:
+        run = list(waiting)
+        waiting.clear()
+        for data, at in run[wire.receiver.receive_run(run) :]:
+            wire.digits += wire.receiver.receive(parse(data), at)
+
+    for step in range(1, round(until / 0.005) + 1):
+        now = OPENED + step * 0.005
+        while queue and OPENED + queue[0][0] <= now + 1e-9:
+            waiting.append((queue.pop(0)[1].to_bytes(), now))
+            if len(waiting) >= wire.receiver.together:
+                read()
+                wire._collect(now)
+        if step % 4 == 0 and wire.receiver.overdue(now):
+            read()
+            wire.digits += wire.receiver.settle(now)
+            wire._collect(now)
+    read()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lost=st.sets(st.integers(1, 44), max_size=12),
+    late=st.dictionaries(st.integers(1, 44), st.integers(1, 60), max_size=20),
+    base=st.sampled_from([0, 65_500]),
+)
+def test_what_is_received_in_runs_is_what_is_received_packet_by_packet(
+    lost: set[int], late: dict[int, int], base: int
+) -> None:
+    one, other = Wire(), Wire()
+    packets = [(at + late.get(n, 0) / 1000, packet) for n, (at, packet) in enumerate(steady(one, 45, base=base))]
+    packets = [packet for n, packet in enumerate(packets) if n not in lost]
+    one.run(packets, 1.5)
+    in_runs(other, packets, 1.5)
+    both = [wire.audio + wire.receiver.batch(OPENED + 1.5).audio for wire in (one, other)]
+    assert both[0] == both[1]
+    assert one.receiver.totals() == other.receiver.totals()
+    assert gap_free(other.batches)
+    assert one.receiver.source is not None
+    assert other.receiver.source is not None
+    assert one.receiver.source.jitter == pytest.approx(other.receiver.source.jitter)
+
+
+def test_the_usual_is_received_in_one_go_and_what_is_not_is_left() -> None:
+    wire = Wire()
+    wire.run(steady(wire, 3), 0.08)
+    assert wire.receiver.together == 3
+    run = [(wire.packet(n).to_bytes(), OPENED + 0.1) for n in (3, 4, 6)]
+    assert wire.receiver.receive_run(run) == 2
+    assert wire.receiver.together == 1
+    assert wire.receiver.receive_run([(wire.packet(5, ssrc=6).to_bytes(), OPENED + 0.1)]) == 0
+    assert wire.receiver.receive_run([(b"short", OPENED + 0.1)]) == 0

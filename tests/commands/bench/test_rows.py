@@ -73,7 +73,8 @@ def test_the_most_calls_held_is_the_number_before_the_first_that_was_not() -> No
 def test_the_facts_have_costs_and_the_ratio_to_the_naive_pipeline() -> None:
     facts = show.as_facts(rows())
     assert facts["costs"] == {"srtp (pcm16, 100 calls)": 0.5}
-    assert facts["naive_ratio"] == 6.0
+    assert show.ratios(rows())["pcm16, 50 calls"] == 6.0
+    assert facts["naive_ratio"] == show.ratios(rows())
     assert facts["held"] == {"pcm16": 100, "pcm16 srtp": 100, "naive": 50}
 
 
@@ -82,7 +83,7 @@ def test_the_text_says_what_the_rows_come_to() -> None:
     console.print(show.table(rows()))
     said = " ".join(show.sentences(rows()))
     assert "75 offered, 50 taken, 25 refused" in said
-    assert "the naive pipeline takes 6.0 times the CPU" in said
+    assert "the naive pipeline takes 6.0 times the CPU of pcm16, 50 calls" in said
 
 
 def test_the_picture_is_xml_with_a_line_a_row_and_hollow_points_for_what_was_not_held() -> None:
