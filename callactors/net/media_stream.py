@@ -363,6 +363,7 @@ class MediaStream:
             return
         position = max(0, round((scheduled - self.opened) * POSITIONS))
         if self._relayed is None and self._ahead.make(at, position):
+            self._spoken.tell(format, now)
             self._outgoing.append(self._ahead.datagrams.pop())
             return
         audio = self._playout.take()
@@ -399,7 +400,7 @@ class MediaStream:
     # -- now and then --------------------------------------------------------------------------------------------
 
     def _sweep(self, now: float) -> None:
-        self._sweep_at = now + SWEEP
+        self._sweep_at = max(now, self._sweep_at + SWEEP)
         self._settle(now)
         if self._door.srtp is not None:
             self._door.srtp.expire(now)

@@ -136,7 +136,7 @@ async def test_rtp_that_stops_ends_the_call_with_rtp_silence(autojump_clock: obj
         await talk.caller.sees(sip.HungUp)
         record = await talk.house.record()
     assert (record["cause"], record["ended_by"]) == ("rtp_silence", "us")
-    assert [row["body"] for row in record["events"] if row["kind"] == "rtp_silence"] == ['{"seconds":5.1}']
+    assert [row["body"] for row in record["events"] if row["kind"] == "rtp_silence"] == ['{"seconds":5.2}']
 
 
 async def test_a_caller_whose_rtp_never_comes_is_hung_up_on(autojump_clock: object, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ async def test_half_as_many_again_as_limits_calls_and_exactly_the_excess_gets_50
     ("vitals", "reason"),
     [
         (Vitals(lag=0.063), "limits.lag_ms is 40, and the loop is 63 ms late"),
-        (Vitals(cpu=0.97, sample=1), "limits.cpu is 0.9, and the loop uses 0.97 of its core"),
+        (Vitals(cpu=0.97, sample=1), "limits.cpu is 0.9, and the calls there are need 0.97 of the loop's core"),
         (Vitals(descriptors=1000, descriptor_limit=1024, sample=1), "descriptors: 24 of 1024 are left"),
     ],
 )

@@ -19,6 +19,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ CARRIER = "127.0.0.10"  # the carrier's pool is 127.0.0.10 to 127.0.0.13
 STRANGER = "127.0.0.66"
 
 
+_MEDIA_PORTS = cycle(random.sample(range(22_000, 23_000, 4), 250))
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     """A UDP port that nobody has at the moment."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -49,8 +53,11 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def media_port(host: str) -> int:
-    """An even port with four free ones from it on, for SIPp: no house's, nor one the system gives out."""
-    for port in random.sample(range(22_000, 23_000, 4), 250):
+    """An even port with four free ones from it on, for SIPp: no house's, nor one the system gives out.
+
+    None is given out twice before all were: a SIPp that has just been started has not bound its own yet.
+    """
+    for port in islice(_MEDIA_PORTS, 250):
         with ExitStack() as probes:
             try:
                 for one in range(port, port + 4):

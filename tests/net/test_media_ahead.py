@@ -14,6 +14,7 @@ from callactors.testing.media_peer import Table, laid
 
 SPEECH = bytes(range(1, 101)) * 160  # two seconds; every 20 ms are other bytes
 FRAME = 160
+QUIET = b"\xff" * FRAME
 
 
 def unbroken(table: Table) -> bytes:
@@ -91,6 +92,31 @@ async def test_a_new_agreement_loses_nothing_of_what_is_said(autojump_clock: tri
     assert b"".join(event.audio for event in told) == SPEECH
     assert all(one.position + len(one.audio) == two.position for one, two in itertools.pairwise(told))
     assert max(len(event.audio) for event in told) <= (TOGETHER + 1) * FRAME
+
+
+@pytest.mark.parametrize("wait", [0.200, 0.221, 0.241, 0.261])
+@pytest.mark.parametrize("cut", [False, True])
+async def test_what_is_told_lies_where_it_left_also_after_a_pause_or_a_barge_in(
+    wait: float, cut: bool, autojump_clock: trio.abc.Clock
+) -> None:
+    async with laid() as table:
+        table.start()
+        await trio.sleep(0.1)
+        for name, piece in (("u", SPEECH[:1280]), ("v", SPEECH[1280:4000]), ("w", SPEECH[4000:])):
+            table.stream.play(name, piece)
+            await trio.sleep(wait)
+            if cut:
+                table.stream.flush()
+            await trio.sleep(0.333)
+        await trio.sleep(2)
+        packets = table.peer.received()
+    left = {(packet.timestamp - packets[0].timestamp) & 0xFFFFFFFF: packet.payload for packet in packets}
+    told = table.of(AudioSent)
+    start = next(at for at, payload in left.items() if payload != QUIET) - told[0].position
+    for event in told:
+        for at in range(0, len(event.audio), FRAME):
+            assert left.pop(event.position + start + at) == event.audio[at : at + FRAME]
+    assert cut or set(left.values()) == {QUIET}
 
 
 async def test_what_had_left_when_a_stream_is_closed_is_told(autojump_clock: trio.abc.Clock) -> None:
