@@ -32,7 +32,7 @@ class Spoken:
             self.tell(format, now)
 
     def tell_run(self, audio: bytes, position: int, format: AudioFormat, now: float) -> None:
-        """Some frames in one piece, of which the first was at `position`; the last of them leaves now."""
+        """Some frames in one piece, of which the first was at `position`; all of them have left."""
         if audio:
             self.tell(format, now)
             self._deliver(AudioSent(at=now, format=format, audio=audio, position=position))
