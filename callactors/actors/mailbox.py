@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 import trio
-from outcome import Error, Value, capture
+from outcome import Error, Value
 from trio.lowlevel import Abort, RaiseCancelT, Task
 
 M = TypeVar("M")
@@ -120,14 +120,16 @@ class Mailbox(Generic[M]):
             self._take = None
 
     def _pour_out(self, take: Callable[[M], bool], message: M) -> None:
-        taken = capture(take, message)
-        if isinstance(taken, Value) and taken.value:
-            return
-        reader, self._take, self._reader = self._reader, None, None
-        if isinstance(taken, Value):
+        how: Value[None] | Error = Value(None)
+        try:
+            if take(message):
+                return
             self._held.append(message)
+        except BaseException as error:  # the reader's own, whatever it is: it must not end the clock that brought this
+            how = Error(error)
+        reader, self._take, self._reader = self._reader, None, None
         if reader is not None:
-            trio.lowlevel.reschedule(reader, taken)
+            trio.lowlevel.reschedule(reader, how)
 
     def receive_nowait(self) -> M:
         """The next message, or trio.WouldBlock."""

@@ -15,6 +15,7 @@ import trio
 
 from callactors.actors.mailbox import Mailbox
 from callactors.errors import ModelFailed
+from callactors.net.lane_reader import LaneReader
 from callactors.net.websocket import CONNECT, Connection, open_websocket
 from callactors.realtime.dialects import BETA, GA, Dialect
 from callactors.realtime.events import ClientEvent, InputAudioBufferAppend, ServerEvent
@@ -29,6 +30,11 @@ class ModelConnection(Protocol):
 
     def append(self, audio: bytes) -> bool:
         """Send the caller's audio without waiting. False when the model is slow: nothing is done then, `send` waits."""
+
+    async def pour(self, take: Callable[[ServerEvent], bool]) -> None:
+        """Have events go straight to `take` as they are read. Returns when one waits that is for `receive`: for that
+        `take` has said False, or nothing can be poured here. Raises as `receive` does.
+        """
 
     async def receive(self) -> ServerEvent:
         """Raises MalformedEvent for nonsense, after which the next may be fine."""
@@ -52,6 +58,9 @@ class _Wire:
     def append(self, audio: bytes) -> bool:
         return self.connection.send_nowait(self.dialect.append(audio))
 
+    async def pour(self, take: Callable[[ServerEvent], bool]) -> None:
+        await self.connection.pour(lambda text: take(self.dialect.decode_server(text)))
+
     async def receive(self) -> ServerEvent:
         return self.dialect.decode_server(await self.connection.receive_bytes())
 
@@ -65,14 +74,19 @@ def over_websocket(
     ca: str | None = None,
     dialect: Dialect = GA,
     connect_timeout: float = CONNECT,
+    clock: LaneReader | None = None,
 ) -> Connect:
-    """A Realtime server at a ws:// or wss:// URL. `model` goes into the query unless the URL names one already."""
+    """A Realtime server at a ws:// or wss:// URL. `model` goes into the query unless the URL names one already.
+
+    `clock` reads its lanes, where the media plane lends its own.
+    """
     address = _with_model(url, model)
     sent = {**_key_header(url, key), **({"OpenAI-Beta": "realtime=v1"} if dialect is BETA else {}), **(headers or {})}
 
     @asynccontextmanager
     async def connect() -> AsyncIterator[ModelConnection]:
-        async with open_websocket(address, sent, ca=ca, connect_timeout=connect_timeout) as connection:
+        opened = open_websocket(address, sent, ca=ca, connect_timeout=connect_timeout, clock=clock)
+        async with opened as connection:
             yield _Wire(connection, dialect)
 
     return connect
@@ -112,6 +126,9 @@ class _Pair:
             return self.requests.put(InputAudioBufferAppend(audio=audio))
         except trio.ClosedResourceError:
             raise _ended() from None
+
+    async def pour(self, take: Callable[[ServerEvent], bool]) -> None:
+        await trio.lowlevel.checkpoint()
 
     async def receive(self) -> ServerEvent:
         try:

@@ -61,7 +61,7 @@ from callactors.realtime.actions import (
     Used,
 )
 from callactors.realtime.conversation import Conversation
-from callactors.realtime.events import ClientEvent, InputAudioBufferAppend, Unknown
+from callactors.realtime.events import ClientEvent, InputAudioBufferAppend, ServerEvent, Unknown
 from callactors.realtime.items import Usage
 from callactors.realtime.session import Profile
 
@@ -154,20 +154,32 @@ class _Live:
     # -- what comes in --------------------------------------------------------------------------------------------
 
     async def _hear_model(self) -> None:
+        """Events are heard in the step that reads them; only when what comes of one must wait for room, it is here."""
         while True:
             try:
-                event = await self.connection.receive()
+                await self.connection.pour(self._hear)
+                await self._queue(self._heard(await self.connection.receive()))
             except MalformedEvent as error:
                 self.nonsense += 1
                 if self.nonsense > NONSENSE:
                     raise ModelFailed("nonsense", str(error), fatal=False) from error
-                continue
-            if isinstance(event, Unknown):
-                self.unknown += 1
-                if self.unknown > UNKNOWN:
-                    raise ModelFailed("nonsense", "too many events of unknown types", fatal=False)
-                continue
-            await self._queue(self.conversation.receive(event, trio.current_time()))
+
+    def _hear(self, event: ServerEvent) -> bool:
+        if self._outbox.statistics().waiting >= OUTBOX:
+            return False
+        actions = self._heard(event)
+        if not self._done_at_once(actions):
+            self._busy += 1
+            self._outbox.offer(actions)  # there is room
+        return True
+
+    def _heard(self, event: ServerEvent) -> list[Action]:
+        if not isinstance(event, Unknown):
+            return self.conversation.receive(event, trio.current_time())
+        self.unknown += 1
+        if self.unknown > UNKNOWN:
+            raise ModelFailed("nonsense", "too many events of unknown types", fatal=False)
+        return []
 
     async def _read_mailbox(self) -> None:
         async for message in self.of.mailbox:
@@ -231,15 +243,17 @@ class _Live:
                 await self._queue(self.conversation.expire(trio.current_time()))
 
     async def _queue(self, actions: list[Action]) -> None:
-        due = self.conversation.next_timer(trio.current_time())
-        if due is not None and due < self._due:
-            self._sooner.set()
-        if actions and not self._played(actions):
+        if not self._done_at_once(actions):
             self._busy += 1
             await self._outbox.send(actions)
 
-    def _played(self, actions: list[Action]) -> bool:
-        """More of what is being said goes on at once, where nothing waits to be done before it."""
+    def _done_at_once(self, actions: list[Action]) -> bool:
+        """Nothing is, and so is more of what is being said, where nothing waits to be done before it."""
+        due = self.conversation.next_timer(trio.current_time())
+        if due is not None and due < self._due:
+            self._sooner.set()
+        if not actions:
+            return True
         action = actions[0]
         if self._busy or len(actions) > 1 or not isinstance(action, Play):
             return False

@@ -334,9 +334,8 @@ class Call:
 
     async def _watch_silence(self) -> None:
         patience = self.conductor.patience
-        while True:
-            deadline = patience.deadline()
+        while patience.policy is not None:
             now = trio.current_time()
-            if now >= deadline:
+            if now >= patience.deadline():
                 self.conductor.patience_ended()
-            await trio.sleep(min(1.0, max(0.05, deadline - now)))
+            await trio.sleep_until(max(patience.next_look(now), now + 0.05))

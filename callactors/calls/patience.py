@@ -45,6 +45,10 @@ class Patience:
         waits = self.policy.waits
         return self._quiet_from + waits[min(self._asked, len(waits) - 1)]
 
+    def next_look(self, now: float) -> float:
+        """When to ask for the deadline again: none that comes to be after `now` ends before the shortest wait does."""
+        return math.inf if self.policy is None else min(self.deadline(), now + min(self.policy.waits))
+
     def expire(self) -> Literal["ask", "handoff", "goodbye"]:
         """The deadline passed: what to do about it."""
         assert self.policy is not None  # deadline() is never, otherwise

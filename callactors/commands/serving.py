@@ -144,7 +144,7 @@ async def serving(
             closing.callback(calls.endpoint.close)
             async with trio.open_nursery() as services:
                 calls.brain = await _prepare(config, books, phrases, brain, services)
-                lines.update(model_lines(config, calls.brain))
+                lines.update(model_lines(config, calls.brain, calls.plane.lanes))
                 try:
                     async with calls.open(services) as up:
                         yield up

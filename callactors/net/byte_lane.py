@@ -3,7 +3,8 @@
 - `write` takes all of it at once: what the kernel does not, waits here in order, so two writers never mix their frames.
   It says whether anything waits; who cares for back-pressure then awaits `wait_written`.
 - TLS is an SSLObject between two memory buffers: a stream wrapper costs a task switch and a lock an operation.
-- One reader. Our socket is ours from `take_over` to `close`: nobody else closes it.
+- One reader: a task that waits, or that has the media clock's LaneReader read for it (`pour`).
+- Our socket is ours from `take_over` to `close`: nobody else closes it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 
 import attrs
 import trio
+from outcome import Outcome, Value, capture
+
+from callactors.net.lane_reader import LaneReader
 
 CHUNK = 64 * 1024  # bytes read at once; 4 KiB costs four times the CPU on a second of audio
 
@@ -27,6 +32,47 @@ class _Tls:
     outgoing: ssl.MemoryBIO
 
 
+@attrs.define(eq=False)
+class _Pouring:
+    """A task that waits while what comes goes to its `take`."""
+
+    lane: ByteLane
+    take: Callable[[bytes], bool]
+    reader: LaneReader
+    handle: int
+    task: trio.lowlevel.Task | None = attrs.field(factory=trio.lowlevel.current_task)
+
+    def read(self) -> None:
+        taken = capture(self._read)
+        if not isinstance(taken, Value) or not taken.value:
+            self.end(taken)
+
+    def _read(self) -> bool:
+        try:
+            data = self.lane.read_now()
+        except trio.BrokenResourceError:
+            data = b""
+        return data is None or self.take(data)
+
+    def left_alone(self) -> None:
+        self.end(Value(False))
+
+    def end(self, how: Outcome[bool]) -> None:
+        """The task goes on; once."""
+        task = self.forget()
+        if task is not None:
+            trio.lowlevel.reschedule(task, how)
+
+    def forget(self) -> trio.lowlevel.Task | None:
+        task, self.task = self.task, None
+        self.reader.forget(self.handle)
+        return task
+
+    def give_up(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+        self.forget()
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
 class ByteLane:
     """Raises as Trio's streams do: BrokenResourceError when the far end is gone, ClosedResourceError after `close`."""
 
@@ -36,6 +82,7 @@ class ByteLane:
         self._unsent = bytearray()
         self._writing = trio.Lock()
         self._closed = False
+        self._pouring: _Pouring | None = None
         self._early: bytes | None = None  # what came in one piece with the end of the handshake
 
     @classmethod
@@ -146,6 +193,18 @@ class ByteLane:
             if data is not None:
                 return data
 
+    async def pour(self, take: Callable[[bytes], bool], reader: LaneReader) -> None:
+        """Have what comes go straight to `take`, in the reader's step; b"" when the far end has ended or is gone.
+
+        Returns when `take` has said False, the reader has stopped, or the lane was closed. Raises what `take` raises.
+        """
+        self._pouring = _Pouring(self, take, reader, self._socket.fileno())
+        reader.watch(self._pouring.handle, self._pouring)
+        try:
+            await trio.lowlevel.wait_task_rescheduled(self._pouring.give_up)
+        finally:
+            self._pouring = None
+
     def read_now(self) -> bytes | None:
         """What has come, without waiting; None for nothing."""
         data = self._received()
@@ -186,6 +245,8 @@ class ByteLane:
         with contextlib.suppress(trio.BrokenResourceError, ssl.SSLError, OSError):
             self._say_goodbye()
         self._closed = True
+        if self._pouring is not None:
+            self._pouring.left_alone()
         trio.lowlevel.notify_closing(self._socket)
         self._socket.close()
 

@@ -160,20 +160,19 @@ class Door:
 
     # -- out -----------------------------------------------------------------------------------------------------
 
-    def send(self, datagrams: list[bytes]) -> None:
-        """RTP packets, to whom the latch says."""
-        for data in datagrams:
-            if self.srtp is not None:
-                data = self.srtp.protect(data)
-            try:
-                if self._connected:
-                    self._transmit(data)
-                elif self.latch is not None:
-                    self.pair.rtp.sendto(data, self.latch.target)
-            except BlockingIOError:
-                self.counts.unsent += 1
-            except OSError:
-                self.counts.refused += 1
+    def send(self, data: bytes) -> None:
+        """An RTP packet, to whom the latch says."""
+        if self.srtp is not None:
+            data = self.srtp.protect(data)
+        try:
+            if self._connected:
+                self._transmit(data)
+            elif self.latch is not None:
+                self.pair.rtp.sendto(data, self.latch.target)
+        except BlockingIOError:
+            self.counts.unsent += 1
+        except OSError:
+            self.counts.refused += 1
 
     def send_report(self, data: bytes, signalled: Source) -> None:
         """RTCP, to where it was signalled, or beside the source that was latched elsewhere."""

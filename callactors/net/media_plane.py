@@ -20,6 +20,7 @@ import attrs
 import trio
 
 from callactors.audio.convert import Together
+from callactors.net.lane_reader import LaneReader
 from callactors.net.media_counts import StreamCounts
 from callactors.net.media_door import ENOUGH, NOTHING
 from callactors.net.media_socket import Ports
@@ -69,6 +70,7 @@ class MediaPlane:
     ) -> None:
         self.first_rtp, self.rtp_silence = first_rtp, rtp_silence
         self.together = Together()  # what becomes of the batches of one tick
+        self.lanes = LaneReader()  # what models say, read in the tick in which it may leave
         self._random = random
         self._ports = [Ports(name, ports, random) for name in (host, other) if name is not None]
         self._ready = ReadySockets()
@@ -89,13 +91,16 @@ class MediaPlane:
         try:
             while True:
                 await self._wake.wait()
+                self.lanes.start()
                 self._epoch, self._index = trio.current_time(), (self._index // GROUPS + 1) * GROUPS
                 self._epoch -= self._index * TICK
                 while self._open:
                     await trio.sleep_until(self._epoch + self._index * TICK)
                     self._tick(trio.current_time())
+                self.lanes.stop()
                 self._wake = trio.Event()
         finally:
+            self.lanes.stop()
             for stream in [stream for group in self._groups for stream in group]:
                 stream.close()
             self._ready.close()
@@ -153,7 +158,7 @@ class MediaPlane:
         self._read(now)
         index = self._index
         scheduled, frame = self._epoch + index * TICK, index // GROUPS
-        group = tuple(self._groups[index % GROUPS])
+        group = [stream for stream in self._groups[index % GROUPS] if not stream.send_ahead(frame)]
         for stream in group:
             stream.speak(now, scheduled, frame)
         for stream in group:
@@ -189,6 +194,7 @@ class MediaPlane:
         for stream in full:
             stream.tell_full(now)
         self.together.finish()
+        self.lanes.tick()
 
     def _catch_up(self, stream: MediaStream, now: float) -> None:
         for _ in range(BEHIND):

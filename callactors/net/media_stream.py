@@ -1,7 +1,7 @@
 """One stream of the media plane: what comes by its door, what leaves by it. Rules of this file:
 
-- Everything is called synchronously: `fetch`, `read`, `speak`, `transmit`, `look` by the plane's clock, the verbs by
-  the leg that owns it.
+- Everything is called synchronously: `fetch`, `read`, `send_ahead`, `speak`, `transmit`, `look` by the clock of the
+  plane, the verbs by the leg that owns it.
 - Who is heard and spoken to is media_door's to know, and what of play-out has left media_spoken's.
 - Once started packets leave all the time: speech, digits, or silence (carriers time out otherwise), unless on hold.
 """
@@ -316,32 +316,34 @@ class MediaStream:
 
     # -- packets out ---------------------------------------------------------------------------------------------
 
+    def send_ahead(self, frame: int) -> bool:
+        """Send the packet that was made for this slot. False where there is none: the stream has to `speak` then."""
+        waiting = self._ahead.datagrams
+        if not waiting or frame != self._frame + 1:
+            return False
+        self._frame = frame
+        self._door.send(waiting.pop())
+        return True
+
     def speak(self, now: float, scheduled: float, frame: int) -> None:
-        """The stream's turn, every 20 ms: its packets are made; `transmit` sends them, then `look` what is overdue.
+        """Its packets are made, for this slot or some more; `transmit` sends this one's, then `look` what is overdue.
 
         Each for all streams of a slot before the next: small steps that take turns throw each other out of the cache.
         """
-        waiting = self._ahead.datagrams
-        if waiting and frame == self._frame + 1:
-            self._frame = frame
-            self._outgoing.append(waiting.pop())
-            return
         if not self._sends or self._codec is None or self._quality is not None:
             return
-        if frame != self._frame + 1:
+        if self._ahead.audio or self._ahead.datagrams:
             self._take_back(now)
+        if frame != self._frame + 1:
             self._sender.gap()
             self._spoken.tell(self._codec.format, now)
         self._frame = frame
         self._say(self._codec.format, now, scheduled, frame * FRAME)
 
     def look(self, now: float) -> None:
-        """After the packets of a slot have left; of those that were made together, after the last."""
-        ahead = self._ahead
-        if ahead.datagrams or self._codec is None or self._quality is not None:
+        """After the packet of a slot has left that `speak` has made."""
+        if self._codec is None or self._quality is not None:
             return
-        if ahead.audio:
-            self._take_back(now)
         if self._playout.notices:
             notices, self._playout.notices = self._playout.notices, []
             self._spoken.notice(notices, self._codec.format, now)
@@ -395,7 +397,8 @@ class MediaStream:
         if not self._outgoing:
             return
         datagrams, self._outgoing = self._outgoing, []
-        self._door.send(datagrams)
+        for data in datagrams:
+            self._door.send(data)
 
     # -- now and then --------------------------------------------------------------------------------------------
 

@@ -20,10 +20,10 @@ class ReadySockets:
         self._selector = selectors.DefaultSelector() if sys.platform != "linux" else None
         self._epoll = select.epoll() if sys.platform == "linux" else None
 
-    def __call__(self) -> Iterable[int]:
-        """The descriptors of those that have something to read."""
+    def __call__(self, most: int = MOST) -> Iterable[int]:
+        """The descriptors of those that have something to read, `most` of them; the others come first another time."""
         if self._epoll is not None:
-            return [handle for handle, _ in self._epoll.poll(0, MOST)]
+            return [handle for handle, _ in self._epoll.poll(0, most)]
         assert self._selector is not None  # one of the two is there
         return [key.fd for key, _ in self._selector.select(0)]
 

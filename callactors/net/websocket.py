@@ -1,7 +1,7 @@
 """The client half of WebSocket (RFC 6455): text messages over a lane of our own.
 
 - No task of its own, no queue to a task: `receive` reads the socket, `send_nowait` writes it; a general library costs
-  five times as much on audio. Pings are answered while somebody receives.
+  five times as much on audio. `pour` has it read by the media clock. Pings are answered while somebody receives.
 - Closing waits DISCONNECT seconds at most for the peer's goodbye, cancelled or not; then the socket is closed.
 - Frames are websocket_frames', the upgrade websocket_upgrade's, TLS and the socket byte_lane's.
 - No compression: base64 does not shrink.
@@ -13,7 +13,7 @@ import functools
 import ssl
 import urllib.parse
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -23,6 +23,7 @@ import trio
 from callactors.errors import MalformedFrame, ModelFailed
 from callactors.net import websocket_frames as frames
 from callactors.net.byte_lane import ByteLane
+from callactors.net.lane_reader import LaneReader
 from callactors.net.websocket_upgrade import ClientUpgrade
 
 CONNECT = 10.0  # seconds for TCP, TLS and the upgrade together
@@ -41,7 +42,8 @@ class Connection:
 
     _lane: ByteLane
     _client: bool
-    _reader: frames.FrameReader
+    _frames: frames.FrameReader
+    _clock: LaneReader | None = None
     _messages: deque[bytes] = attrs.field(factory=deque)
     _over: tuple[int, str] | None = None  # why nothing more comes
     _receiving: bool = False
@@ -50,9 +52,11 @@ class Connection:
     _ended: trio.Event = attrs.field(factory=trio.Event)
 
     @classmethod
-    def opened(cls, lane: ByteLane, early: bytes, *, client: bool, limit: int) -> Connection:
+    def opened(
+        cls, lane: ByteLane, early: bytes, *, client: bool, limit: int, clock: LaneReader | None = None
+    ) -> Connection:
         """After the upgrade; `early` is what came behind it."""
-        connection = cls(lane, client, frames.FrameReader(masked=not client, limit=limit))
+        connection = cls(lane, client, frames.FrameReader(masked=not client, limit=limit), clock)
         if early:
             connection._take(early)
         return connection
@@ -103,6 +107,49 @@ class Connection:
             await self._read()
         return self._messages.popleft()
 
+    async def pour(self, take: Callable[[bytes], bool]) -> None:
+        """Have every message go straight to `take`, where there is a clock in the step that reads it.
+
+        Returns when `take` has said False: that message it has not taken, and it keeps its place. Raises ModelFailed as
+        `receive` does, and what `take` raises, whose message is gone then.
+        """
+        while True:
+            for _ in range(AT_ONCE):
+                if not self._messages:
+                    break
+                if not self._give(take):
+                    await trio.lowlevel.checkpoint()
+                    return
+            if self._messages:
+                await trio.lowlevel.checkpoint()
+            elif self._over is not None:
+                raise self._failure()
+            elif self._clock is None or not self._clock.running:
+                await self._read()
+            else:
+                await self._have_read(take, self._clock)
+
+    def _give(self, take: Callable[[bytes], bool]) -> bool:
+        message = self._messages.popleft()
+        if take(message):
+            return True
+        self._messages.appendleft(message)
+        return False
+
+    async def _have_read(self, take: Callable[[bytes], bool], clock: LaneReader) -> None:
+        def came(data: bytes) -> bool:
+            self._take(data)
+            for _ in range(AT_ONCE):
+                if not self._messages or not self._give(take):
+                    break
+            return not self._messages and self._over is None
+
+        self._receiving = True
+        try:
+            await self._lane.pour(came, clock)
+        finally:
+            self._receiving = False
+
     async def _read(self) -> None:
         self._receiving = True
         try:
@@ -118,7 +165,7 @@ class Connection:
             self._end(1006, "the connection was lost")
             return
         try:
-            for opcode, payload in self._reader.feed(data):
+            for opcode, payload in self._frames.feed(data):
                 self._framed(opcode, payload)
         except MalformedFrame as bad:
             self._say_goodbye(bad.code, str(bad))
@@ -187,8 +234,9 @@ async def open_websocket(
     ca: str | None = None,
     connect_timeout: float = CONNECT,
     max_message_size: int = MAX_MESSAGE,
+    clock: LaneReader | None = None,
 ) -> AsyncIterator[Connection]:
-    """Connect to a ws:// or wss:// URL; `ca` is a PEM file to trust instead of the system's.
+    """Connect to a ws:// or wss:// URL; `ca` is a PEM file to trust instead of the system's, `clock` who reads it.
 
     Raises ModelFailed with code unreachable, timeout, tls, http_401 (or whatever status refused the upgrade).
     """
@@ -200,7 +248,7 @@ async def open_websocket(
         except BaseException:
             lane.close()
             raise
-    connection = Connection.opened(lane, early, client=True, limit=max_message_size)
+    connection = Connection.opened(lane, early, client=True, limit=max_message_size, clock=clock)
     try:
         yield connection
     finally:

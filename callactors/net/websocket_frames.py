@@ -33,42 +33,60 @@ Frame = tuple[int, bytes]
 
 def frame(opcode: int, payload: bytes, *, masked: bool) -> bytes:
     """One whole message, or control frame, as it goes over the line; clients mask."""
-    size = len(payload)
-    if size < 126:
-        head = struct.pack("!BB", FINAL | opcode, size | (MASKED if masked else 0))
-    elif size < 1 << 16:
-        head = struct.pack("!BBH", FINAL | opcode, 126 | (MASKED if masked else 0), size)
-    else:
-        head = struct.pack("!BBQ", FINAL | opcode, 127 | (MASKED if masked else 0), size)
     if not masked:
-        return head + payload
-    key = _new_key()
-    return b"%b%b%b" % (head, key, mask(payload, key))
+        return _head(len(payload), 0, opcode) + payload
+    room = _room_for(len(payload))
+    room.frame[0] = FINAL | opcode
+    room.fill(payload, _new_key())
+    return bytes(room.frame)
+
+
+def _head(size: int, masked: int, opcode: int = 0) -> bytes:
+    if size < 126:
+        return struct.pack("!BB", FINAL | opcode, size | masked)
+    if size < 1 << 16:
+        return struct.pack("!BBH", FINAL | opcode, 126 | masked, size)
+    return struct.pack("!BBQ", FINAL | opcode, 127 | masked, size)
 
 
 class _Room:
-    """Where payloads of one size are masked, four bytes at a time."""
+    """Where frames with payloads of one size are made: head, key, and what is masked four bytes at a time."""
 
     def __init__(self, size: int) -> None:
-        self.words = np.zeros((size + 3) >> 2, np.uint32)
-        self.held = self.words.data.cast("B")[:size]
+        head = _head(size, MASKED)
+        begin = (len(head) + 4 + 3) >> 2  # in words: the payload's first byte is the first of a word
+        words = np.zeros(begin + ((size + 3) >> 2), np.uint32)
+        octets = words.data.cast("B")
+        self._words, self._key = words[begin:], words[begin - 1 : begin]
+        self._key_octets = octets[4 * begin - 4 : 4 * begin]
+        self.payload = octets[4 * begin : 4 * begin + size]
+        self.frame = octets[4 * begin - 4 - len(head) : 4 * begin + size]
+        self.frame[: len(head)] = head
+
+    def fill(self, payload: bytes, key: bytes) -> None:
+        self._key_octets[:] = key
+        self.payload[:] = payload
+        np.bitwise_xor(self._words, self._key, self._words)
 
 
 _rooms: dict[int, _Room] = {}  # by size: a call's batches are of the same few sizes all the time
 _keys: list[bytes] = []
 
 
-def mask(payload: bytes, key: bytes) -> bytes:
-    """`payload` masked or unmasked with a key of four bytes (section 5.3)."""
-    size = len(payload)
+def _room_for(size: int) -> _Room:
     room = _rooms.get(size)
     if room is None:
         room = _Room(size)
         if size <= KEPT and len(_rooms) < KEPT_SIZES:
             _rooms[size] = room
-    room.held[:] = payload
-    np.bitwise_xor(room.words, np.frombuffer(key, np.uint32), out=room.words)
-    return bytes(room.held)
+    return room
+
+
+def mask(payload: bytes, key: bytes) -> bytes:
+    """`payload` masked or unmasked with a key of four bytes (section 5.3)."""
+    room = _room_for(len(payload))
+    room.fill(payload, key)
+    return bytes(room.payload)
 
 
 def _new_key() -> bytes:

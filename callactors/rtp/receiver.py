@@ -44,7 +44,7 @@ EXPECTING = 3.0  # seconds after a re-offer
 GONE = 0.2  # seconds without a new packet after which old numbers are a beginning
 ACTIVE = 0.1  # seconds since its last packet for which a source counts as talking
 AHEAD = 1_600  # positions a packet may lie in the future before its timestamps are taken for a jump
-_pack = HEADER.pack
+_pack, _HEADER = HEADER.pack, HEADER.size
 
 
 @attrs.define
@@ -175,42 +175,42 @@ class Receiver:
         source = self.source
         if source is None or self._waiting or self._adrift or self._surplus:
             return 0
-        codec, ticks, size, tail, length = self.codec, self._ticks, HEADER.size, self._tail, self._length
+        codec, ticks, length, tail, opened = self.codec, self._ticks, self._length, self._tail, self.opened
         payload_type, sequence, timestamp, ssrc = self.payload_type, source.highest, source.timestamp, source.ssrc
         if timestamp // ticks + self._offset + length != tail:
             return 0
-        payloads: list[bytes] = []
+        pieces: list[bytes] = []
         arrivals: list[tuple[int, float]] = []
+        quickest = 1e9
         for data, at in run:
-            following = timestamp + length * ticks
-            if data[:size] != _pack(VERSION, payload_type, sequence + 1 & 0xFFFF, following & 0xFFFFFFFF, ssrc):
+            timestamp, sequence = timestamp + length * ticks, sequence + 1
+            if data[:_HEADER] != _pack(VERSION, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc):
                 break
-            payload = data[size:]
-            length = codec.duration(payload)
-            if not 0 < length <= LONGEST:
+            payload = data[_HEADER:]
+            lasts = codec.duration(payload)
+            if not 0 < lasts <= LONGEST:
                 break
-            timestamp, sequence, tail = following, sequence + 1, tail + length
-            payloads.append(payload)
+            length = lasts
+            tail += length
+            pieces.append(codec.decode(payload))
             arrivals.append((timestamp, at))
-            skew = round((at - self.opened) * POSITIONS) - tail
-            if skew < self._quickest:
-                self._quickest = skew
-        if arrivals:
+            skew = (at - opened) * POSITIONS - tail
+            if skew < quickest:
+                quickest = skew
+        if pieces:
             source.followed(arrivals)
-            self._length = self.codec.duration(payloads[-1])
-            self._followed([codec.decode(payload) for payload in payloads], tail, arrivals[0][1], arrivals[-1][1])
-        return len(arrivals)
+            self._first_at, self._heard_at = self._first_at or arrivals[0][1], arrivals[-1][1]
+            self._quickest, self._length = min(self._quickest, round(quickest)), length
+            self._followed(pieces, tail, source.highest)
+        return len(pieces)
 
-    def _followed(self, pieces: list[bytes], tail: int, first_at: float, last_at: float) -> None:
+    def _followed(self, pieces: list[bytes], tail: int, highest: int) -> None:
         """Audio without a gap, up to `tail`."""
-        self._first_at = self._first_at or first_at
-        self._heard_at = last_at
         self._out += pieces
         self._size += tail - self._tail
-        self._tail = tail
-        assert self.source is not None  # they were its packets
-        self._joined = max(self._joined, self.source.highest)
-        self._late_in_a_row = 0
+        self._tail, self._late_in_a_row = tail, 0
+        if highest > self._joined:
+            self._joined = highest
         self._watched += len(pieces)
         if self._watched >= WATCH:
             self._watch_over()

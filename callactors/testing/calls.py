@@ -126,6 +126,9 @@ class _Overheard:
             self.heard.extend(audio)
         return taken
 
+    async def pour(self, take: Callable[[e.ServerEvent], bool]) -> None:
+        await self.line.pour(take)
+
     async def receive(self) -> e.ServerEvent:
         return await self.line.receive()
 

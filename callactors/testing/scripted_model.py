@@ -327,6 +327,9 @@ class _Line:
             self.peer.take(e.InputAudioBufferAppend(audio=audio))
         return True
 
+    async def pour(self, take: Callable[[e.ServerEvent], bool]) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def receive(self) -> e.ServerEvent:
         try:
             event = await self._receive.receive()

@@ -1,0 +1,63 @@
+"""Lanes that are read by the media clock instead of by a task each: to wake a task costs more than to read.
+
+- Once a tick every lane that has something is read, MOST at most: who is left over is first in the next tick.
+- What is read at a tick can still leave in a packet of that tick, so that nothing waits for this.
+- While the clock does not run nobody is read: `running` is false then, and who was being read is told to read itself.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from callactors.net.ready_sockets import ReadySockets
+
+MOST = 64  # lanes a tick
+
+
+class Readable(Protocol):
+    """Somebody whose socket is watched."""
+
+    def read(self) -> None:
+        """The socket has something."""
+
+    def left_alone(self) -> None:
+        """Nobody watches it any more."""
+
+
+class LaneReader:
+    """Those who are watched, by the descriptors of their sockets."""
+
+    def __init__(self) -> None:
+        self.running = False
+        self._watched: dict[int, Readable] = {}
+        self._ready: ReadySockets | None = None
+
+    def start(self) -> None:
+        """There is a clock."""
+        self.running = True
+
+    def stop(self) -> None:
+        """There is none any more. Idempotent."""
+        self.running = False
+        for one in list(self._watched.values()):
+            one.left_alone()
+        if self._ready is not None:
+            self._ready.close()
+            self._ready = None
+
+    def watch(self, handle: int, one: Readable) -> None:
+        """Read it from now on; while `running`."""
+        self._ready = self._ready or ReadySockets()
+        self._ready.watch(handle)
+        self._watched[handle] = one
+
+    def forget(self, handle: int) -> None:
+        """Before its socket is closed; idempotent."""
+        if self._watched.pop(handle, None) is not None and self._ready is not None:
+            self._ready.forget(handle)
+
+    def tick(self) -> None:
+        if self._watched and self._ready is not None:
+            for handle in self._ready(MOST):
+                if (one := self._watched.get(handle)) is not None:  # not forgotten by one before it
+                    one.read()
