@@ -61,7 +61,7 @@ class Mailbox(Generic[M]):
         """Never wait: False when it is full. Raises trio.ClosedResourceError after `close()`."""
         if self._closed:
             raise trio.ClosedResourceError
-        if self._reader is None and len(self._held) >= self.capacity:
+        if self.full:
             return False
         self._hand_over(message)
         return True
@@ -71,7 +71,7 @@ class Mailbox(Generic[M]):
         if self._closed:
             self.dropped += 1
             return
-        if self._reader is None and len(self._held) >= self.capacity:
+        if self.full:
             self._held.popleft()
             self.dropped += 1
         self._hand_over(message)
@@ -130,6 +130,11 @@ class Mailbox(Generic[M]):
         reader, self._take, self._reader = self._reader, None, None
         if reader is not None:
             trio.lowlevel.reschedule(reader, how)
+
+    @property
+    def full(self) -> bool:
+        """Whether `put` would say False."""
+        return self._reader is None and len(self._held) >= self.capacity
 
     def receive_nowait(self) -> M:
         """The next message, or trio.WouldBlock."""

@@ -165,7 +165,7 @@ class _Live:
                     raise ModelFailed("nonsense", str(error), fatal=False) from error
 
     def _hear(self, event: ServerEvent) -> bool:
-        if self._outbox.statistics().waiting >= OUTBOX:
+        if self._outbox.full:
             return False
         actions = self._heard(event)
         if not self._done_at_once(actions):

@@ -1,6 +1,6 @@
 """Packets made before their slots come: TOGETHER at a time, of which one leaves each slot. Rules of this file:
 
-- To make three costs little more than to make one: it is the walk from object to object that takes the time.
+- To make five costs little more than to make one: it is the walk from object to object that takes the time.
 - Only where the next slots are known: in the middle of an utterance, or while nothing is queued; and only where a
   payload is its own audio, so that one which was not sent leaves no trace in a codec.
 - Whoever changes what is said next takes back first what has not left (`take_back`): it was not sent, not heard.
@@ -12,7 +12,7 @@ from callactors.net.media_fill import Fill
 from callactors.rtp.playout import Playout
 from callactors.rtp.sender import Sender
 
-TOGETHER = 3  # packets; what is heard is told in pieces of as many frames
+TOGETHER = 5  # packets; what is heard is told in pieces of as many frames
 
 
 class Ahead:

@@ -4,7 +4,7 @@
   each, BEHIND more if they did so in the tick before; a group's streams send one packet each, 50 a second.
 - Like goes with like: all are fetched, then read, then told, then converted, because a step that follows its own kind
   finds its code and its data where it needs them. What can wait a tick or two (a run of packets, packets made ahead)
-  is done for three at a time.
+  is done for several at a time.
 - A clock that is more than LATE behind skips whole frames for everybody; RTP timestamps follow the frame number, so
   they move on by themselves. A smaller delay is caught up tick by tick.
 - It sleeps while no stream is open. All times are trio.current_time().
@@ -34,6 +34,7 @@ __all__ = ["MediaPlane", "MediaStream", "PlaneStatistics"]
 TICK = 0.005  # seconds
 GROUPS = 4
 FRAME_TIME = TICK * GROUPS
+LOOK = 3  # frames between looks at what is overdue in a stream whose packets are made ahead
 LATE = 0.040  # seconds
 BEHIND = 31  # datagrams of one stream that are read at once when more came than one a tick
 COUNTS = tuple(attrs.fields_dict(StreamCounts))
@@ -158,12 +159,13 @@ class MediaPlane:
         self._read(now)
         index = self._index
         scheduled, frame = self._epoch + index * TICK, index // GROUPS
-        group = [stream for stream in self._groups[index % GROUPS] if not stream.send_ahead(frame)]
-        for stream in group:
+        group = tuple(self._groups[index % GROUPS])
+        unmade = [stream for stream in group if not stream.send_ahead(frame)]
+        for stream in unmade:
             stream.speak(now, scheduled, frame)
-        for stream in group:
+        for stream in unmade:
             stream.transmit()
-        for stream in group:
+        for stream in group if frame % LOOK == 0 else unmade:
             stream.look(now)
         self._index = index + 1
         self._ticks += 1

@@ -221,17 +221,15 @@ class MediaStream:
         if receiver is not None and self._receives and self._relay_to is None:
             taken = receiver.receive_run(run)
             door.together = receiver.together
-        if taken:
-            self._heard_until(run[taken - 1][1])
-        for data, at in run[taken:]:
-            self._hear_known(data, at)
+            if taken:
+                self._silence.heard_at = at = run[taken - 1][1]
+                if door.latch is not None:
+                    door.latch.heard_at = at
+        if taken < len(run):
+            for data, at in run[taken:]:
+                self._hear_known(data, at)
         if receiver is not None and receiver.ready:
             self._on_full(self)
-
-    def _heard_until(self, at: float) -> None:
-        self._silence.heard_at = at
-        if self._door.latch is not None:
-            self._door.latch.heard_at = at
 
     def _hear_known(self, data: bytes, now: float) -> None:
         try:
