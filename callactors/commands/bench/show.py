@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import attrs
 from rich.table import Table
 
+from callactors.commands.bench.machine import machine
 from callactors.commands.bench.row import Figures, Row
 
 COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
@@ -49,17 +47,6 @@ def held(rows: Sequence[Row], name: str) -> int | None:
             break
         most = row.calls
     return most
-
-
-def machine() -> dict[str, object]:
-    """What it was measured on."""
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return {
-        "cpu": models[0].partition(":")[2].strip() if models else platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "load_average": round(os.getloadavg()[0], 2),
-    }
 
 
 def as_facts(rows: Sequence[Row]) -> dict[str, object]:

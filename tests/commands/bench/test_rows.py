@@ -78,6 +78,12 @@ def test_the_facts_have_costs_and_the_ratio_to_the_naive_pipeline() -> None:
     assert facts["held"] == {"pcm16": 100, "pcm16 srtp": 100, "naive": 50}
 
 
+def test_the_facts_say_how_fast_the_machine_is() -> None:
+    machine = show.as_facts(rows())["machine"]
+    assert isinstance(machine, dict)
+    assert all(0.1 < machine[step] < 1_000 for step in ("checkpoint_us", "json_us", "datagram_us"))
+
+
 def test_the_text_says_what_the_rows_come_to() -> None:
     console = Console(width=220, record=True, quiet=True)
     console.print(show.table(rows()))
