@@ -51,7 +51,9 @@ def call(
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, the last line.")] = False,
     sip: Annotated[str | None, typer.Option(help="HOST:PORT for our SIP; port 0 takes a free one.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of ledger, stores, recordings.")] = None,
-    agents: Annotated[Path | None, typer.Option(help="A folder of your own verticals.")] = None,
+    agents: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="A folder of your own verticals.")
+    ] = None,
     model_dir: Annotated[Path | None, typer.Option(help="Folder with the embedded brain's weights.")] = None,
 ) -> None:
     """Call somebody and have a scenario's agent talk to them.

@@ -52,7 +52,9 @@ class Report:
 def check(
     files: Annotated[list[Path] | None, typer.Argument(help="Configuration and scenario files.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
-    agents: Annotated[Path | None, typer.Option(help="A folder of your own verticals.")] = None,
+    agents: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="A folder of your own verticals.")
+    ] = None,
 ) -> None:
     """Say what is wrong with configuration and scenarios, with file, line and remedy.
 

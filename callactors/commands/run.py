@@ -42,7 +42,9 @@ def run(
     web: Annotated[str | None, typer.Option(help="HOST:PORT of the web face, or off.")] = None,
     scenario: Annotated[str | None, typer.Option(help="The scenario that answers every number.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of ledger, stores, recordings.")] = None,
-    agents: Annotated[Path | None, typer.Option(help="A folder of your own verticals.")] = None,
+    agents: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="A folder of your own verticals.")
+    ] = None,
     model_dir: Annotated[Path | None, typer.Option(help="Folder with the embedded brain's weights.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="Processes that take calls; one a core.")] = None,
 ) -> None:

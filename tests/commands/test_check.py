@@ -63,6 +63,12 @@ def test_a_folder_of_ones_own_passes_with_its_configuration(root: Path) -> None:
     assert "callactors.yaml: fine\nscenarios/shop.yaml: fine\n" in result.output
 
 
+def test_a_folder_of_agents_that_is_not_there_is_named(root: Path) -> None:
+    result = run("--agents", "nowhere")
+    assert result.exit_code == 2
+    assert "'nowhere' does not exist" in result.output
+
+
 def test_a_problem_is_one_line_an_editor_can_jump_to(root: Path) -> None:
     (root / "callactors.yaml").write_text(f"{CONFIG}stores: {{url: postgresql://db/calls}}\n")
     result = run("callactors.yaml")
