@@ -145,7 +145,11 @@ class _Live:
         try:
             await task()
         except ModelFailed as error:
-            self._end(Lost(error.code, error.fatal))
+            lost = Lost(error.code, error.fatal)
+            if task == self._do:
+                self._end(lost)
+            else:  # what it said before it went is done first
+                await self._queue([lost])
 
     def _end(self, lost: Lost | None) -> None:
         self.lost = self.lost or lost

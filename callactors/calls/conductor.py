@@ -381,6 +381,10 @@ class Conductor:
         """The call has ended: what was still asked for will not be answered."""
         self.transfers.over()
 
+    def disband(self) -> None:
+        """Nobody asks it anything any more: see Call.disband."""
+        del self.own_tools
+
     def _hold(self, message: HeldByPeer) -> None:
         self._held = message.held
         self.record.event("held" if message.held else "resumed")

@@ -24,11 +24,21 @@ async def contain(scope: str, work: Callable[[], Awaitable[T]], crashed: Callabl
     except Exception as error:  # the rule of this file
         return crashed(_noted(scope, error))
     except BaseExceptionGroup as group:
-        crash, rest = group.split(Exception)
-        if crash is None or rest is None:
+        if group.subgroup(Exception) is None:
             raise
+        raise _without_crash(scope, group) from None
+
+
+def _without_crash(scope: str, group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The cancellation alone, the crash being logged.
+
+    In a function of its own, and called where it is raised: an error that a variable of a frame of its own traceback
+    holds is a cycle, and all that the call ever had would hang on it.
+    """
+    crash, rest = group.split(Exception)
+    if crash is not None:
         _noted(scope, crash)
-        raise rest from None
+    return rest if rest is not None else group
 
 
 def contain_now(scope: str, work: Callable[[], T], crashed: Callable[[Exception], T]) -> T:

@@ -218,6 +218,7 @@ class Switchboard:
             leg=call.line.number,
             usd=call.terms.meter.closed(trio.current_time(), call.record.now()),
         )
+        call.disband()
         self.tell("ended", call=call.id, cause=ended.cause.value, by=ended.by)
 
     async def _brief(self, brief: Brief) -> None:

@@ -141,7 +141,7 @@ class _Watch:
             if self.placed is None or self.asked:
                 return self.everything.cancel()
             self.asked = True
-            self.placed.end(Cause.AGENT_HUNG_UP if self.placed.conductor.answered else Cause.CANCELLED)
+            self.placed.end(Cause.AGENT_HUNG_UP if self.placed.line.status == 200 else Cause.CANCELLED)
 
 
 def _record(ledger: Path, name: str) -> Facts:

@@ -21,6 +21,7 @@ from outcome import Outcome, Value, capture
 from callactors.net.lane_reader import LaneReader
 
 CHUNK = 64 * 1024  # bytes read at once; 4 KiB costs four times the CPU on a second of audio
+PIECE = 32 * 1024  # the same, while all other lanes and streams wait
 
 
 @attrs.define(eq=False)
@@ -49,7 +50,7 @@ class _Pouring:
 
     def _read(self) -> bool:
         try:
-            data = self.lane.read_now()
+            data = self.lane.read_now(PIECE)
         except trio.BrokenResourceError:
             data = b""
         return data is None or self.take(data)
@@ -193,26 +194,30 @@ class ByteLane:
             if data is not None:
                 return data
 
-    async def pour(self, take: Callable[[bytes], bool], reader: LaneReader) -> None:
+    async def pour(self, take: Callable[[bytes], bool], reader: LaneReader) -> bool:
         """Have what comes go straight to `take`, in the reader's step; b"" when the far end has ended or is gone.
 
-        Returns when `take` has said False, the reader has stopped, or the lane was closed. Raises what `take` raises.
+        Returns when `take` has said False, the reader has stopped, or the lane was closed; False at once where the
+        reader can watch no more. Raises what `take` raises. What `read` has not given yet is not poured.
         """
-        self._pouring = _Pouring(self, take, reader, self._socket.fileno())
-        reader.watch(self._pouring.handle, self._pouring)
+        pouring = _Pouring(self, take, reader, self._socket.fileno())
+        if not reader.watch(pouring.handle, pouring):
+            return False
+        self._pouring = pouring
         try:
-            await trio.lowlevel.wait_task_rescheduled(self._pouring.give_up)
+            await trio.lowlevel.wait_task_rescheduled(pouring.give_up)
         finally:
             self._pouring = None
+        return True
 
-    def read_now(self) -> bytes | None:
+    def read_now(self, size: int = CHUNK) -> bytes | None:
         """What has come, without waiting; None for nothing."""
-        data = self._received()
+        data = self._received(size)
         return data if self._tls is None or not data else self._decrypted(self._tls, data)
 
-    def _received(self) -> bytes | None:
+    def _received(self, size: int = CHUNK) -> bytes | None:
         try:
-            return self._socket.recv(CHUNK)
+            return self._socket.recv(size)
         except BlockingIOError:
             return None
         except OSError as error:

@@ -1,6 +1,6 @@
 """Lanes that are read by the media clock instead of by a task each: to wake a task costs more than to read.
 
-- Once a tick every lane that has something is read, MOST at most: who is left over is first in the next tick.
+- Once a tick every lane that has something is read, MOST at most, and no more after LONGEST: others come first then.
 - What is read at a tick can still leave in a packet of that tick, so that nothing waits for this.
 - While the clock does not run nobody is read: `running` is false then, and who was being read is told to read itself.
 """
@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import trio
+
 from callactors.net.ready_sockets import ReadySockets
 
 MOST = 64  # lanes a tick
+LONGEST = 0.010  # seconds
 
 
 class Readable(Protocol):
@@ -45,11 +48,15 @@ class LaneReader:
             self._ready.close()
             self._ready = None
 
-    def watch(self, handle: int, one: Readable) -> None:
-        """Read it from now on; while `running`."""
-        self._ready = self._ready or ReadySockets()
-        self._ready.watch(handle)
+    def watch(self, handle: int, one: Readable) -> bool:
+        """Read it from now on; while `running`. False when the system gives no descriptor or no room for that."""
+        try:
+            self._ready = self._ready or ReadySockets()
+            self._ready.watch(handle)
+        except OSError:
+            return False
         self._watched[handle] = one
+        return True
 
     def forget(self, handle: int) -> None:
         """Before its socket is closed; idempotent."""
@@ -57,7 +64,13 @@ class LaneReader:
             self._ready.forget(handle)
 
     def tick(self) -> None:
-        if self._watched and self._ready is not None:
-            for handle in self._ready(MOST):
-                if (one := self._watched.get(handle)) is not None:  # not forgotten by one before it
-                    one.read()
+        if not self._watched or self._ready is None:
+            return
+        until = trio.current_time() + LONGEST
+        for handle in self._ready(MOST):
+            one = self._watched.get(handle)
+            if one is None:  # forgotten by one before it
+                continue
+            one.read()
+            if trio.current_time() > until:
+                break

@@ -13,12 +13,12 @@ from callactors.rtp.playout import Began, Finished
 
 
 class Spoken:
-    """One stream's. Its facts go to `deliver`."""
+    """One stream's. Its facts go to `deliver`, which may be another one later."""
 
-    __slots__ = ("_began", "_deliver", "_frames", "_position")
+    __slots__ = ("_began", "_frames", "_position", "deliver")
 
     def __init__(self, deliver: Callable[[MediaEvent], None]) -> None:
-        self._deliver = deliver
+        self.deliver = deliver
         self._frames: list[bytes] = []
         self._position = 0
         self._began: dict[str, float] = {}
@@ -35,13 +35,13 @@ class Spoken:
         """Some frames in one piece, of which the first was at `position`; all of them have left."""
         if audio:
             self.tell(format, now)
-            self._deliver(AudioSent(at=now, format=format, audio=audio, position=position))
+            self.deliver(AudioSent(at=now, format=format, audio=audio, position=position))
 
     def tell(self, format: AudioFormat, now: float) -> None:
         """Whatever has not been told yet."""
         if self._frames:
             audio, self._frames = b"".join(self._frames), []
-            self._deliver(AudioSent(at=now, format=format, audio=audio, position=self._position))
+            self.deliver(AudioSent(at=now, format=format, audio=audio, position=self._position))
 
     def notice(self, notices: list[Began | Finished], format: AudioFormat, now: float) -> None:
         """What play-out has noticed; the packets it speaks of have left."""
@@ -49,11 +49,11 @@ class Spoken:
             match notice:
                 case Began(utterance):
                     self._began[utterance] = at = trio.current_time()
-                    self._deliver(UtteranceStarted(at=at, utterance=utterance))
+                    self.deliver(UtteranceStarted(at=at, utterance=utterance))
                 case Finished(utterance, ms):
                     self.tell(format, now)
                     began = self._began.pop(utterance, now)
-                    self._deliver(UtteranceHeard(at=now, utterance=utterance, ms=ms, first_rtp_at=began))
+                    self.deliver(UtteranceHeard(at=now, utterance=utterance, ms=ms, first_rtp_at=began))
 
     def forget(self) -> None:
         """What has begun was cut off: it will not be heard to its end."""

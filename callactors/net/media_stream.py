@@ -122,6 +122,7 @@ class MediaStream:
         self.fill.speak(codec.format)
         sent, event = agreement.remote_payload_type, agreement.remote_telephone_event
         self._sender.agree(codec, sent, event, agreement.ptime, agreement.event_clock)
+        self._keying.speak(codec.format if event is None else None)
         for data in self._door.unopened():
             self._received(data, latch.target, now)
 
@@ -173,9 +174,7 @@ class MediaStream:
     def send_digits(self, digits: str) -> None:
         """Queue digits: telephone events where agreed, tones otherwise; speech waits. Raises ValueError for others."""
         self._take_back(trio.current_time())
-        agreement = self._agreement
-        events = agreement is None or agreement.remote_telephone_event is not None
-        self._keying.press(digits, None if self._codec is None or events else self._codec.format)
+        self._keying.press(digits)
 
     def pause_watch(self, paused: bool) -> None:
         """While paused (hold, REFER) silence of the far end is no fact; afterwards its time starts anew."""
@@ -191,12 +190,14 @@ class MediaStream:
         self._quality = (self._quality_in(), self._reports.quality_out(self._sender.sent, _ONE_WAY))
         if self._codec is not None:
             self._spoken.tell(self._codec.format, now)
+            self._notice(self._codec.format, now)
         if self._receiver is not None:
             if self._receiver.pending:
                 self._tell_batch(self._receiver, now)
             self._send_report(now, leaving=True)
         self.relay_to(None)
         self._on_close(self)
+        self._deliver = self._spoken.deliver = _to_nobody  # who was told holds us, and would not be freed
         return self._quality
 
     # -- packets in ----------------------------------------------------------------------------------------------
@@ -343,8 +344,7 @@ class MediaStream:
         if self._codec is None or self._quality is not None:
             return
         if self._playout.notices:
-            notices, self._playout.notices = self._playout.notices, []
-            self._spoken.notice(notices, self._codec.format, now)
+            self._notice(self._codec.format, now)
         receiver = self._receiver
         if receiver is not None and receiver.overdue(now):
             self._read_run(now)
@@ -354,6 +354,10 @@ class MediaStream:
                 self._tell_batch(receiver, now)
         if now >= self._sweep_at:
             self._sweep(now)
+
+    def _notice(self, format: AudioFormat, now: float) -> None:
+        notices, self._playout.notices = self._playout.notices, []
+        self._spoken.notice(notices, format, now)
 
     def _say(self, format: AudioFormat, now: float, scheduled: float, at: int) -> None:
         relayed = self._relayed.take() if self._relayed is not None else None
@@ -445,3 +449,7 @@ class MediaStream:
         counts, source = self._receiver.totals(), self._receiver.source
         jitter = source.jitter_ms if source is not None else 0.0
         return quality("in", counts.packets, counts.lost, counts.late, jitter, _ONE_WAY + self._reports.one_way_ms)
+
+
+def _to_nobody(event: MediaEvent) -> None:
+    """It is closed."""

@@ -146,9 +146,11 @@ class Connection:
 
         self._receiving = True
         try:
-            await self._lane.pour(came, clock)
+            poured = await self._lane.pour(came, clock)
         finally:
             self._receiving = False
+        if not poured:
+            await self._read()
 
     async def _read(self) -> None:
         self._receiving = True

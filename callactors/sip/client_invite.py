@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from callactors.sip.deadlines import LIFETIME, Repeater, Timer, Timers
+from callactors.sip.deadlines import LIFETIME, Repeater, Timer, Timers, nothing
 from callactors.sip.message import Response
 from callactors.sip.timers import TIMER_B, TIMER_D
 
@@ -65,8 +65,9 @@ class ClientInvite:
     def lose(self, now: float) -> None:
         """The transport says that the request cannot arrive (section 17.1.4)."""
         if self.state in ("calling", "proceeding"):
+            on_lost = self._on_lost
             self._end(now)
-            self._on_lost(now)
+            on_lost(now)
 
     def abandon(self) -> None:
         """Forget it now."""
@@ -89,8 +90,9 @@ class ClientInvite:
         self._on_response(response, now)
 
     def _time_out(self, now: float) -> None:
+        on_timeout = self._on_timeout
         self._end(now)
-        self._on_timeout(now)
+        on_timeout(now)
 
     def _end(self, now: float) -> None:
         if self.state != "terminated":
@@ -98,3 +100,4 @@ class ClientInvite:
             self._repeater.stop()
             self._timer.cancel()
             self._ended()
+            self._on_response = self._on_timeout = self._on_lost = nothing

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from callactors.sip.deadlines import Repeater, Timer, Timers
+from callactors.sip.deadlines import Repeater, Timer, Timers, nothing
 from callactors.sip.message import Response
 from callactors.sip.timers import TIMER_F, TIMER_K
 
@@ -57,16 +57,18 @@ class ClientOther:
     def lose(self, now: float) -> None:
         """The transport says that the request cannot arrive (section 17.1.4)."""
         if self.state in ("trying", "proceeding"):
+            on_lost = self._on_lost
             self._end(now)
-            self._on_lost(now)
+            on_lost(now)
 
     def abandon(self) -> None:
         """Forget it now."""
         self._end(0.0)
 
     def _time_out(self, now: float) -> None:
+        on_timeout = self._on_timeout
         self._end(now)
-        self._on_timeout(now)
+        on_timeout(now)
 
     def _end(self, now: float) -> None:
         if self.state != "terminated":
@@ -74,3 +76,4 @@ class ClientOther:
             self._repeater.stop()
             self._timer.cancel()
             self._ended()
+            self._on_response = self._on_timeout = self._on_lost = nothing

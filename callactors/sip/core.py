@@ -20,7 +20,7 @@ from callactors.sip import responses
 from callactors.sip.address import Address, Hop, Transport
 from callactors.sip.client_invite import ClientInvite
 from callactors.sip.client_other import ClientOther
-from callactors.sip.deadlines import Timers
+from callactors.sip.deadlines import Timers, nothing
 from callactors.sip.events import Event
 from callactors.sip.headers import Headers, cseq, name_addr, vias
 from callactors.sip.message import Message, Request, Response, to_bytes
@@ -141,11 +141,15 @@ class Core:
             self.merged.setdefault(served.merge_key, key)
         return served
 
-    def forget(self, served: Served) -> None:
-        self.served.pop(served.key, None)
+    def _forget(self, key: ServerKey) -> None:
+        """The transaction is over."""
+        served = self.served.pop(key, None)
+        if served is None:
+            return
         if served.merge_key is not None and self.merged.get(served.merge_key) == served.key:
             del self.merged[served.merge_key]
-        served.on_ended()
+        on_ended, served.on_ended = served.on_ended, nothing
+        on_ended()
 
     def request_other(
         self,
@@ -224,15 +228,14 @@ class Served:
     ) -> None:
         self.request, self.key, self.trunk, self.source = request, key, trunk, source
         self._core, self._to = core, to
-        self.on_ended: Callable[[], None] = lambda: None
+        self.on_ended: Callable[[], None] = nothing
         self.merge_key = merge_key(request)
         self.machine: ServerInvite | ServerOther
+        transmit, ended = (lambda data: core.put(data, to)), (lambda: core._forget(key))  # neither holds on to this
         if request.method == "INVITE":
-            self.machine = ServerInvite(self._transmit, core.timers, lambda: core.forget(self), reliable=to.reliable)
+            self.machine = ServerInvite(transmit, core.timers, ended, reliable=to.reliable)
         else:
-            self.machine = ServerOther(
-                self._transmit, core.timers, lambda: core.forget(self), now, reliable=to.reliable
-            )
+            self.machine = ServerOther(transmit, core.timers, ended, now, reliable=to.reliable)
 
     def respond(
         self,
@@ -255,12 +258,9 @@ class Served:
         self.machine.respond(status, data, now)
         return data
 
-    def _transmit(self, data: bytes) -> None:
-        self._core.put(data, self._to)
-
     def transmit(self, data: bytes) -> None:
         """Send these bytes again, beside the transaction (a 2xx nobody acknowledged)."""
-        self._transmit(data)
+        self._core.put(data, self._to)
 
 
 def token(node: str) -> str:

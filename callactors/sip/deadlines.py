@@ -13,6 +13,10 @@ LIFETIME = 64 * T1  # how long anything is tried
 Action = Callable[[float], None]
 
 
+def nothing(*_: object) -> None:
+    """What a machine that is over calls back: it holds on to nobody, so that whoever held on to it is freed."""
+
+
 class Timer:
     """One deadline; cancelling it twice or late is fine."""
 
@@ -62,7 +66,8 @@ class Repeater:
     def __init__(
         self, timers: Timers, now: float, send: Callable[[], None], cap: float = T2, *, silent: bool = False
     ) -> None:
-        self._timers, self._send, self._cap, self._gap = timers, send, cap, T1
+        self._timers, self._cap, self._gap = timers, cap, T1
+        self._send: Callable[[], object] = send
         self._timer = Timer(self._again) if silent else timers.at(now + T1, self._again)
 
     def _again(self, now: float) -> None:
@@ -76,3 +81,4 @@ class Repeater:
 
     def stop(self) -> None:
         self._timer.cancel()
+        self._send = nothing

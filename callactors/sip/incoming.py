@@ -130,7 +130,7 @@ class Incoming(Session):
         super().part(now)
 
     def remove(self, now: float) -> None:
-        self._reliable.stop()
+        self._reliable.close()
         super().remove(now)
 
     def _invite_over(self) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from callactors.errors import MalformedMessage
 from callactors.sip.core import Core, Served
-from callactors.sip.deadlines import LIFETIME, Action, Repeater, Timer
+from callactors.sip.deadlines import LIFETIME, Action, Repeater, Timer, nothing
 from callactors.sip.headers import Headers, cseq, tokens
 from callactors.sip.scan import WHITE
 
@@ -79,6 +79,11 @@ class ReliableResponses:
         """The INVITE has its final response."""
         self._waiting.clear()
         self._stop()
+
+    def close(self) -> None:
+        """The session is over: nobody is told of anything."""
+        self.stop()
+        self._failed = nothing
 
     def _stop(self) -> None:
         if self._current is not None:

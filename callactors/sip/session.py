@@ -29,8 +29,9 @@ class Session(Offering, Referring):
         super().end(event, now)
 
     def remove(self, now: float) -> None:
-        """Leave the table."""
+        """Leave the table; what it is made of holds on to it no longer, so that it is freed at once."""
         self.hush()
+        self.timer.close()
         super().remove(now)
 
     def finish(self, now: float, q850: int | None = None, text: str | None = None) -> None:

@@ -7,10 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from callactors.sip.core import Core
-from callactors.sip.deadlines import Timer
+from callactors.sip.deadlines import Action, Timer, nothing
 from callactors.sip.headers import Headers
 from callactors.sip.message import Response
 from callactors.sip.policy import Policy
@@ -26,8 +24,8 @@ class SessionTimer:
 
     def __init__(self, core: Core, policy: Policy) -> None:
         self._core, self._policy = core, policy
-        self.refresh: Callable[[float], None] = lambda now: None
-        self.expire: Callable[[float], None] = lambda now: None
+        self.refresh: Action = nothing
+        self.expire: Action = nothing
         self._least = policy.min_se  # theirs too, once a 422 has said so
         self._seconds: int | None = None
         self._ours = False
@@ -93,6 +91,11 @@ class SessionTimer:
         for timer in self._timers:
             timer.cancel()
         self._timers, self._seconds = [], None
+
+    def close(self) -> None:
+        """No timer ever again, and nobody who would be told."""
+        self.stop()
+        self.refresh = self.expire = nothing
 
     def _start(self, seconds: int, ours: bool, now: float) -> None:
         self.stop()

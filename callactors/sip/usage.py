@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import attrs
 
@@ -184,32 +185,46 @@ class Usage:
         It waits its turn, except BYE and what goes to another dialog. `numbered` hears its CSeq, and the next when a
         challenge is answered on the way. Raises UnsafeText now, not when its turn comes.
         """
-        tried: dict[str, int] = {}
-        headers = list(headers)
-        to_bytes(Request(method, self.dialog.remote_target, Headers(tuple(headers))))
-
-        def start(now: float, over: Action) -> None:
-            request = self.build(method, headers, body, dialog)
-            to = self.reach((dialog or self.dialog).next_hop())
-            numbered(cseq(request.headers).number)
-
-            def final(response: Response, now: float) -> None:
-                if self.may_retry(response, tried) and not self.removed:
-                    start(now, over)
-                else:
-                    over(now)
-                    done(response.status, response, now)
-
-            def silent(now: float) -> None:
-                over(now)
-                done(408, None, now)
-
-            self.keep(self.core.request_other(request, to, self.trunk, now, final, silent))
-
+        items = tuple(headers)
+        to_bytes(Request(method, self.dialog.remote_target, Headers(items)))
+        asked = _Asked(self, method, items, body, dialog, done, numbered)
         if method == "BYE" or dialog is not None:
-            start(now, lambda now: None)
+            asked.start(now, lambda now: None)
         else:
-            self.turns.take(start, now)
+            self.turns.take(asked.start, now)
+
+
+@attrs.define(eq=False)
+class _Asked:
+    """A request in the dialog, until it has an answer that is no challenge."""
+
+    of: Usage
+    method: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    dialog: Dialog | None
+    done: Done
+    numbered: Callable[[int], None]
+    tried: dict[str, int] = attrs.field(factory=dict)
+
+    def start(self, now: float, over: Action) -> None:
+        of = self.of
+        request = of.build(self.method, self.headers, self.body, self.dialog)
+        to = of.reach((self.dialog or of.dialog).next_hop())
+        self.numbered(cseq(request.headers).number)
+        final, silent = partial(self._final, over), partial(self._silent, over)
+        of.keep(of.core.request_other(request, to, of.trunk, now, final, silent))
+
+    def _final(self, over: Action, response: Response, now: float) -> None:
+        if self.of.may_retry(response, self.tried) and not self.of.removed:
+            self.start(now, over)
+        else:
+            over(now)
+            self.done(response.status, response, now)
+
+    def _silent(self, over: Action, now: float) -> None:
+        over(now)
+        self.done(408, None, now)
 
 
 def hop_of(uri: SipUri, peer: Hop) -> Hop:

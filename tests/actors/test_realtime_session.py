@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -37,8 +37,9 @@ from callactors.actors.messages import (
 from callactors.actors.model_connection import Connect, ModelConnection, in_process, over_websocket
 from callactors.actors.realtime_session import RealtimeSession
 from callactors.audio.format import AudioFormat
+from callactors.errors import ModelFailed
 from callactors.realtime import events as e
-from callactors.realtime.items import Response, Session, TokenDetails, Usage
+from callactors.realtime.items import Item, Response, Session, TokenDetails, Usage
 from callactors.realtime.session import Profile
 from callactors.testing.scripted_model import Peer, Script, ScriptedModel
 
@@ -498,3 +499,51 @@ async def test_the_same_session_runs_over_a_real_websocket() -> None:
             total += len((await _next(session.voice, AgentAudio)).audio)
         assert (await _next(session.desk, ModelLost)).code == "ws_1006"
         nursery.cancel_scope.cancel()
+
+
+@attrs.frozen
+class _Burst:
+    """A model that says all it has to say in one piece and is gone."""
+
+    says: tuple[e.ServerEvent, ...]
+
+    async def send(self, event: e.ClientEvent) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def append(self, audio: bytes) -> bool:
+        return True
+
+    async def pour(self, take: Callable[[e.ServerEvent], bool]) -> None:
+        await trio.lowlevel.checkpoint()
+        assert all(take(event) for event in self.says)
+        raise ModelFailed("ws_1000", "bye", fatal=False)
+
+    async def receive(self) -> e.ServerEvent:
+        raise AssertionError("everything was taken")
+
+
+async def test_what_a_model_said_in_one_breath_with_its_goodbye_is_done_before_it_is_lost(
+    autojump_clock: object,
+) -> None:
+    asked = Item(type="function_call", id="i2", status="completed", name="book", call_id="c1", arguments="{}")
+    says = (
+        e.SessionCreated(session=Session(type="realtime")),
+        e.SessionUpdated(session=Session(type="realtime")),
+        e.ResponseCreated(response=Response(id="r1")),
+        e.ResponseOutputAudioDelta(response_id="r1", item_id="i1", delta=b"\x55" * 800),
+        e.ResponseOutputAudioDone(response_id="r1", item_id="i1"),
+        e.ResponseOutputItemDone(response_id="r1", item=asked),
+        e.ResponseDone(response=Response(id="r1", status="completed")),
+    )
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[ModelConnection]:
+        yield _Burst(says)
+
+    session = new_session(connect, 7)
+    await session.run()
+    session.desk.close()
+    session.voice.close()
+    told = [type(message) async for message in session.desk]
+    assert told.index(ToolRequested) < told.index(ModelLost) == len(told) - 1
+    assert [type(message) async for message in session.voice] == [ModelTakes, AgentAudio, AgentAudioEnded]

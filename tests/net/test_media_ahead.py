@@ -128,3 +128,17 @@ async def test_what_had_left_when_a_stream_is_closed_is_told(autojump_clock: tri
         left = table.peer.received()
     assert out.packets == len(left)
     assert b"".join(event.audio for event in table.of(AudioSent)) == b"".join(packet.payload for packet in left)
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.021, 0.041, 0.061])
+async def test_an_utterance_that_had_left_is_told_as_heard_though_the_stream_is_closed_at_once(
+    wait: float, autojump_clock: trio.abc.Clock
+) -> None:
+    async with laid() as table:
+        table.start()
+        table.stream.play("u", SPEECH[:1600])
+        await trio.sleep(0.5)
+        table.stream.end("u")
+        await trio.sleep(wait)
+        table.stream.close()
+    assert [event.ms for event in table.of(UtteranceHeard)] == [200]

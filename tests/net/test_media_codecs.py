@@ -135,3 +135,33 @@ async def test_a_far_end_that_asked_for_pauses_is_sent_none_of_our_silence(autoj
     assert len(quiet) < 40
     assert first.marker
     assert first.timestamp > quiet[-1].timestamp
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ((101, "pcmu"), (None, "pcmu")),
+        ((None, "pcmu"), (101, "pcmu")),
+        ((None, "pcmu"), (None, "g722")),
+        ((None, "opus"), (None, "pcmu")),
+    ],
+)
+async def test_digits_that_wait_are_said_as_a_re_offer_has_it(
+    first: tuple[int | None, CodecName], then: tuple[int | None, CodecName], autojump_clock: object
+) -> None:
+    async with laid() as table:
+        table.start(event=first[0], codec=first[1])
+        await trio.sleep(0.2)
+        table.stream.send_digits("123456")
+        await trio.sleep(0.1)
+        table.start(event=then[0], codec=then[1])
+        table.peer.received()
+        await trio.sleep(2)
+        packets = table.peer.received()
+    kinds = {packet.payload_type for packet in packets}
+    assert kinds == {ENCODINGS[then[1]].number, *([101] if then[0] else [])}
+    if then[1] != "opus":
+        assert {len(packet.payload) for packet in packets if packet.payload_type != 101} == {160}
+    if then[0]:
+        digits = [packet.payload[0] for packet in packets if packet.payload_type == 101 and packet.marker]
+        assert digits == [2, 3, 4, 5, 6]

@@ -17,7 +17,7 @@ import trio.lowlevel
 import trio.testing
 
 from callactors.errors import ModelFailed
-from callactors.net.lane_reader import LaneReader
+from callactors.net.lane_reader import LaneReader, Readable
 from callactors.net.websocket import AT_ONCE, Connection, open_websocket
 from callactors.net.websocket_server import Served, serve
 from callactors.testing.certificate import certificate
@@ -233,3 +233,29 @@ async def test_one_who_talks_all_the_time_does_not_keep_the_clock_from_another()
         assert len(busy.taken) < len(flood)
         await busy.tick_until(lambda: len(busy.taken) == len(flood))
     assert busy.taken == flood
+
+
+async def test_a_lane_that_the_system_gives_no_room_to_watch_is_read_by_its_task() -> None:
+    class Full(LaneReader):
+        def watch(self, handle: int, one: Readable) -> bool:
+            return False
+
+    async with bench(says(counted(20)), clock=Full()) as made:
+        with trio.fail_after(5):
+            while len(made.taken) < 20:
+                await trio.lowlevel.checkpoint()
+    assert made.taken == counted(20)
+
+
+def test_what_cannot_be_watched_is_said_so(tmp_path: Path) -> None:
+    class Nobody:
+        def read(self) -> None: ...
+
+        def left_alone(self) -> None: ...
+
+    reader = LaneReader()
+    reader.start()
+    with (tmp_path / "file").open("wb") as file:  # an epoll takes no files
+        assert not reader.watch(file.fileno(), Nobody())
+    reader.tick()
+    reader.stop()

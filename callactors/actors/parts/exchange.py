@@ -170,4 +170,5 @@ class Exchange:
     def over(self) -> None:
         """The dialog has ended: nobody waits for an answer any more."""
         self.ended, self.confirmed = True, False
+        self.changed = lambda agreement: None
         self._reoffer_over.set()
