@@ -5,6 +5,7 @@
 - Like goes with like: all are fetched, then read, then told, then converted, because a step that follows its own kind
   finds its code and its data where it needs them. What can wait a tick or two (a run of packets, packets made ahead)
   is done for several at a time.
+- What models have said is read in the tick too (`lanes`), before anything is sent: it may leave at once.
 - A clock that is more than LATE behind skips whole frames for everybody; RTP timestamps follow the frame number, so
   they move on by themselves. A smaller delay is caught up tick by tick.
 - It sleeps while no stream is open. All times are trio.current_time().
