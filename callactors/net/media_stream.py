@@ -340,7 +340,7 @@ class MediaStream:
         self._say(self._codec.format, now, scheduled, frame * FRAME)
 
     def look(self, now: float) -> None:
-        """After the packet of a slot has left that `speak` has made."""
+        """After a packet has left that `speak` has made, and now and then while those leave that were made ahead."""
         if self._codec is None or self._quality is not None:
             return
         if self._playout.notices:
