@@ -120,13 +120,17 @@ class Mailbox(Generic[M]):
             self._take = None
 
     def _pour_out(self, take: Callable[[M], bool], message: M) -> None:
-        how: Value[None] | Error = Value(None)
         try:
             if take(message):
                 return
-            self._held.append(message)
         except BaseException as error:  # the reader's own, whatever it is: it must not end the clock that brought this
-            how = Error(error)
+            self._wake(Error(error))  # kept by no variable of this frame, which its traceback holds
+            return
+        self._held.append(message)
+        self._wake(Value(None))
+
+    def _wake(self, how: Value[None] | Error) -> None:
+        """Nothing more is poured: the reader goes on."""
         reader, self._take, self._reader = self._reader, None, None
         if reader is not None:
             trio.lowlevel.reschedule(reader, how)

@@ -64,6 +64,7 @@ class LaneReader:
             self._ready.forget(handle)
 
     def tick(self) -> None:
+        """Have those read that have something."""
         if not self._watched or self._ready is None:
             return
         until = trio.current_time() + LONGEST

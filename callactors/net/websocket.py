@@ -114,12 +114,9 @@ class Connection:
         `receive` does, and what `take` raises, whose message is gone then.
         """
         while True:
-            for _ in range(AT_ONCE):
-                if not self._messages:
-                    break
-                if not self._give(take):
-                    await trio.lowlevel.checkpoint()
-                    return
+            if not self._give_some(take):
+                await trio.lowlevel.checkpoint()
+                return
             if self._messages:
                 await trio.lowlevel.checkpoint()
             elif self._over is not None:
@@ -128,6 +125,10 @@ class Connection:
                 await self._read()
             else:
                 await self._have_read(take, self._clock)
+
+    def _give_some(self, take: Callable[[bytes], bool]) -> bool:
+        """AT_ONCE of what has come; False when one was not taken."""
+        return all(self._give(take) for _ in range(min(AT_ONCE, len(self._messages))))
 
     def _give(self, take: Callable[[bytes], bool]) -> bool:
         message = self._messages.popleft()
@@ -139,10 +140,7 @@ class Connection:
     async def _have_read(self, take: Callable[[bytes], bool], clock: LaneReader) -> None:
         def came(data: bytes) -> bool:
             self._take(data)
-            for _ in range(AT_ONCE):
-                if not self._messages or not self._give(take):
-                    break
-            return not self._messages and self._over is None
+            return self._give_some(take) and not self._messages and self._over is None
 
         self._receiving = True
         try:

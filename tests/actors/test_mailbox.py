@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import trio
 import trio.testing
@@ -182,3 +184,27 @@ async def test_pouring_ends_when_the_mailbox_is_closed_or_the_reader_cancelled(a
     box.close()
     with pytest.raises(trio.EndOfChannel):
         await box.pour(lambda number: True)
+
+
+async def test_what_take_raises_is_freed_with_whoever_hears_of_it() -> None:
+    class Mishap(Exception):
+        """Known by its kind."""
+
+    def take(message: int) -> bool:
+        raise Mishap
+
+    async def pour() -> None:
+        with pytest.raises(Mishap):
+            await box.pour(take)
+
+    box: Mailbox[int] = Mailbox(4)
+    gc.collect()
+    gc.disable()
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pour)
+            await trio.testing.wait_all_tasks_blocked()
+            box.offer(1)
+        assert not [one for one in gc.get_objects() if isinstance(one, Mishap)]
+    finally:
+        gc.enable()
