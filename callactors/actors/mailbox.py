@@ -68,6 +68,9 @@ class Mailbox(Generic[M]):
 
     def offer(self, message: M) -> None:
         """Never wait: on a full mailbox the oldest message is dropped and counted; on a closed one, this one is."""
+        if self._take is not None:
+            self._pour_out(self._take, message)
+            return
         if self._closed:
             self.dropped += 1
             return
@@ -149,7 +152,7 @@ class Mailbox(Generic[M]):
     def close(self) -> None:
         """No more messages: the reader gets what is queued, then its loop ends. Idempotent."""
         self._closed = True
-        reader, self._reader = self._reader, None
+        reader, self._reader, self._take = self._reader, None, None
         if reader is not None:
             trio.lowlevel.reschedule(reader, Error(trio.EndOfChannel()))
         if self._room is not None:

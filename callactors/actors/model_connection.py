@@ -15,7 +15,7 @@ import trio
 
 from callactors.actors.mailbox import Mailbox
 from callactors.errors import ModelFailed
-from callactors.net.lane_reader import LaneReader
+from callactors.net.lane_clock import LaneClock
 from callactors.net.websocket import CONNECT, Connection, open_websocket
 from callactors.realtime.dialects import BETA, GA, Dialect
 from callactors.realtime.events import ClientEvent, InputAudioBufferAppend, ServerEvent
@@ -74,7 +74,7 @@ def over_websocket(
     ca: str | None = None,
     dialect: Dialect = GA,
     connect_timeout: float = CONNECT,
-    clock: LaneReader | None = None,
+    clock: LaneClock | None = None,
 ) -> Connect:
     """A Realtime server at a ws:// or wss:// URL. `model` goes into the query unless the URL names one already.
 

@@ -24,7 +24,7 @@ from callactors.config import Config, ConfigErrors, files
 from callactors.config.schema import EmbeddedModel
 from callactors.errors import CallactorsError, Unusable
 from callactors.meters.log import log
-from callactors.net.lane_reader import LaneReader
+from callactors.net.lane_clock import LaneClock
 from callactors.scenario import Library, Scenario, recording_mode
 from callactors.scenario import check as check_scenario
 from callactors.scenario.library import read
@@ -162,7 +162,7 @@ def _desks(url: str, house: str, closing: ExitStack) -> _Desks:
     return desks
 
 
-def model_lines(config: Config, brain: Brain | None, clock: LaneReader) -> dict[str, ModelLine]:
+def model_lines(config: Config, brain: Brain | None, clock: LaneClock) -> dict[str, ModelLine]:
     """Every configured model as something a call can open a session with. `clock` is the media plane's."""
     lines: dict[str, ModelLine] = {}
     for name, settings in config.models.items():

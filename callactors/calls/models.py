@@ -16,7 +16,7 @@ from callactors.audio.format import AudioFormat
 from callactors.audio.g711 import LAWS
 from callactors.calls.playbook import Specialist
 from callactors.config.schema import EmbeddedModel, RealtimeModel
-from callactors.net.lane_reader import LaneReader
+from callactors.net.lane_clock import LaneClock
 from callactors.realtime.dialects import DIALECTS
 from callactors.realtime.events import ClientEvent, ServerEvent
 from callactors.realtime.session import Profile
@@ -89,7 +89,7 @@ def cheapest(leg: AudioFormat) -> AudioFormat:
     return leg if leg in LAWS else AudioFormat.PCM16
 
 
-def over_websocket(name: str, settings: RealtimeModel, clock: LaneReader | None = None) -> ModelLine:
+def over_websocket(name: str, settings: RealtimeModel, clock: LaneClock | None = None) -> ModelLine:
     """A Realtime server: OpenAI, Azure, a compatible one, or our own `realtime`. `clock` reads what it says."""
     connect = connect_over_websocket(
         settings.url,

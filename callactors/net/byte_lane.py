@@ -3,7 +3,7 @@
 - `write` takes all of it at once: what the kernel does not, waits here in order, so two writers never mix their frames.
   It says whether anything waits; who cares for back-pressure then awaits `wait_written`.
 - TLS is an SSLObject between two memory buffers: a stream wrapper costs a task switch and a lock an operation.
-- One reader: a task that waits, or that has the media clock's LaneReader read for it (`pour`).
+- One reader: a task that waits, or that has the media clock's LaneClock read for it (`pour`).
 - Our socket is ours from `take_over` to `close`: nobody else closes it.
 """
 
@@ -18,7 +18,7 @@ import attrs
 import trio
 from outcome import Outcome, Value, capture
 
-from callactors.net.lane_reader import LaneReader
+from callactors.net.lane_clock import LaneClock
 
 CHUNK = 64 * 1024  # bytes read at once; 4 KiB costs four times the CPU on a second of audio
 PIECE = 32 * 1024  # the same, while all other lanes and streams wait
@@ -39,7 +39,7 @@ class _Pouring:
 
     lane: ByteLane
     take: Callable[[bytes], bool]
-    reader: LaneReader
+    reader: LaneClock
     handle: int
     task: trio.lowlevel.Task | None = attrs.field(factory=trio.lowlevel.current_task)
 
@@ -81,6 +81,7 @@ class ByteLane:
         self._socket = connected
         self._tls: _Tls | None = None
         self._unsent = bytearray()
+        self._posted = b""  # what the clock has us write soon
         self._writing = trio.Lock()
         self._closed = False
         self._pouring: _Pouring | None = None
@@ -127,6 +128,8 @@ class ByteLane:
 
     def write(self, data: bytes) -> bool:
         """Send as much as the kernel takes and keep the rest; False when something waits."""
+        if self._posted:
+            self._write_posted()
         tls = self._tls
         if tls is not None:
             try:
@@ -135,6 +138,24 @@ class ByteLane:
                 raise trio.BrokenResourceError from error
             data = tls.outgoing.read()
         return self._send(data)
+
+    def post(self, data: bytes, clock: LaneClock) -> None:
+        """Write it with what other lanes have to write in this tick of the clock, where it gathers that.
+
+        Whether it could be written is only known later: a lane that is broken says so to the next one.
+        """
+        if not clock.gathers:
+            self.write(data)
+            return
+        if not self._posted:
+            clock.at_finish(self._write_posted)
+        self._posted += data
+
+    def _write_posted(self) -> None:
+        data, self._posted = self._posted, b""
+        if data:
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                self.write(data)
 
     def _send(self, data: bytes) -> bool:
         if self._closed:
@@ -194,7 +215,7 @@ class ByteLane:
             if data is not None:
                 return data
 
-    async def pour(self, take: Callable[[bytes], bool], reader: LaneReader) -> bool:
+    async def pour(self, take: Callable[[bytes], bool], reader: LaneClock) -> bool:
         """Have what comes go straight to `take`, in the reader's step; b"" when the far end has ended or is gone.
 
         Returns when `take` has said False, the reader has stopped, or the lane was closed; False at once where the

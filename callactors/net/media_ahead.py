@@ -16,7 +16,7 @@ TOGETHER = 5  # packets; what is heard is told in pieces of as many frames
 
 
 class Ahead:
-    """One stream's. `datagrams` are those that wait, the next one last; `audio` is what a run says, if anything."""
+    """One stream's. `datagrams` are a run, sent or not, until it is taken back; `audio` is what it says, if anything."""
 
     __slots__ = ("_fill", "_playout", "_sender", "audio", "datagrams", "position")
 
@@ -35,16 +35,15 @@ class Ahead:
             return False
         self.audio, self.position = audio, position
         self.datagrams = self._sender.several(audio or self._fill.take() * TOGETHER, at)
-        self.datagrams.reverse()
         return True
 
-    def take_back(self) -> bytes:
-        """Nothing of the run leaves any more. Returns the audio of it that has left, to be told."""
-        unsent, audio = self.datagrams, self.audio
+    def take_back(self, unsent: int) -> bytes:
+        """So many of the run have not left, and do not. Returns the audio of it that has left, to be told."""
+        datagrams, audio = self.datagrams, self.audio
         self.datagrams, self.audio = [], b""
         if unsent:
-            self._sender.take_back(unsent)
-        left = len(audio) // TOGETHER * (TOGETHER - len(unsent))
+            self._sender.take_back(datagrams[-unsent:])
+        left = len(audio) // TOGETHER * (TOGETHER - unsent)
         if left < len(audio):
             self._playout.give_back(audio[left:])
         return audio[:left]

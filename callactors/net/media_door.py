@@ -3,14 +3,13 @@
 - Who that is is rtp/latch's word; when it has settled the RTP socket is connected, and disconnected for a learn window.
   A connected send that is refused (ICMP) is a count, not an error.
 - Where SRTP was agreed on, what is not authentic is malformed: it latches nothing and is heard by nobody.
-- A datagram is fetched, then read: a tick takes those of all streams before it reads the first. Those of a source
-  that is settled wait until `together` of them have come.
+- Datagrams are fetched, then read: a tick takes those of all streams before it reads the first. Those of a source that
+  is settled are left in the kernel until `together` of them should be there: to take three costs little more than one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, Literal
 
 from callactors.errors import MalformedPacket
 from callactors.net import media_socket
@@ -25,20 +24,15 @@ KEPT = 16  # packets of a source not believed yet
 DRAIN = 1_024  # datagrams that may have queued up before connect(); with more, connecting is tried again later
 BUFFER = 2_048
 
-Fetched = Literal[0, 1, 2]
-NOTHING: Final = 0
-SOME: Final = 1  # to be read when there is more
-ENOUGH: Final = 2
-
 
 class Door:
-    """One stream's. `run` are the latched source's datagrams that wait, each with its time; `fetched` is one of whoever
-    `source` is, where the socket is not connected; None once it was read.
+    """One stream's. `run` are the latched source's datagrams that were fetched, the first of which had come by `seen_at`;
+    `fetched` is one of whoever `source` is, where the socket is not connected; None once it was read.
     """
 
     __slots__ = (
-        "_connected", "_kept", "_recv", "_transmit", "counts", "fetched", "latch", "pair", "run", "source", "srtp",
-        "together",
+        "_kept", "_recv", "_transmit", "connected", "counts", "fetched", "latch", "pair", "run", "seen_at", "source",
+        "srtp", "together",
     )  # fmt: skip
 
     def __init__(self, pair: Pair) -> None:
@@ -46,12 +40,13 @@ class Door:
         self.counts = StreamCounts()
         self.latch: Latch | None = None
         self.srtp: Srtp | None = None
-        self.run: list[tuple[bytes, float]] = []
+        self.run: list[bytes] = []
+        self.seen_at = 0.0
         self.together = 1
         self.fetched = b""
         self.source: Source | None = None
         self._recv, self._transmit = pair.rtp.recv, pair.rtp.send
-        self._connected = False
+        self.connected = False
         self._kept: list[rtp.RtpPacket] = []
 
     # -- what was agreed on --------------------------------------------------------------------------------------
@@ -82,32 +77,45 @@ class Door:
 
     # -- in ------------------------------------------------------------------------------------------------------
 
-    def fetch(self, now: float) -> Fetched:
-        """The RTP socket is ready: take one datagram from it, if there is one."""
+    def fetch(self) -> bool:
+        """Take what is wanted from the RTP socket, as far as it is there; whether anything is."""
+        if self.connected:
+            return self._fetch_run()
         try:
-            if self._connected:
-                self.run.append((self._recv(BUFFER), now))
-                return ENOUGH if len(self.run) >= self.together else SOME
             self.fetched, source = self.pair.rtp.recvfrom(BUFFER)
-        except BlockingIOError:
-            return NOTHING
-        except OSError:  # the ICMP answer to something we sent
-            self.counts.refused += 1
-            return NOTHING
+        except OSError as error:
+            self._not_received(error)
+            return False
         self.source = source[:2]
-        return ENOUGH
+        return True
 
-    def take_run(self) -> list[tuple[bytes, float]]:
-        """What waits, opened; what is not authentic is left out."""
+    def _fetch_run(self) -> bool:
+        recv, run = self._recv, self.run
+        for _ in range(self.together):
+            try:
+                run.append(recv(BUFFER))
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self._not_received(error)
+        return bool(run)
+
+    def _not_received(self, error: OSError) -> None:
+        if not isinstance(error, BlockingIOError):  # the ICMP answer to something we sent
+            self.counts.refused += 1
+
+    def take_run(self, now: float) -> list[bytes]:
+        """What was fetched, opened; what is not authentic is left out, and `seen_at` may have been its time."""
         run, self.run = self.run, []
         if self.srtp is None:
             return run
-        opened: list[tuple[bytes, float]] = []
-        for data, at in run:
+        opened: list[bytes] = []
+        for data in run:
             try:
-                opened.append((self.srtp.unprotect(data), at))
+                opened.append(self.srtp.unprotect(data))
             except MalformedPacket:
                 self.counts.malformed += 1
+                self.seen_at = now
         return opened
 
     def admit(self, data: bytes, source: Source, agreement: Agreement, now: float) -> list[rtp.RtpPacket]:
@@ -160,18 +168,28 @@ class Door:
 
     # -- out -----------------------------------------------------------------------------------------------------
 
+    @property
+    def way_out(self) -> Callable[[bytes], object]:
+        """What sends a packet as long as nobody changes the keys or the connection: the socket itself, if it can."""
+        return self._transmit if self.connected and self.srtp is None else self.send
+
     def send(self, data: bytes) -> None:
         """An RTP packet, to whom the latch says."""
         if self.srtp is not None:
             data = self.srtp.protect(data)
         try:
-            if self._connected:
+            if self.connected:
                 self._transmit(data)
             elif self.latch is not None:
                 self.pair.rtp.sendto(data, self.latch.target)
-        except BlockingIOError:
+        except OSError as error:
+            self.not_sent(error)
+
+    def not_sent(self, error: OSError) -> None:
+        """Count what the system did not take."""
+        if isinstance(error, BlockingIOError):
             self.counts.unsent += 1
-        except OSError:
+        else:
             self.counts.refused += 1
 
     def send_report(self, data: bytes, signalled: Source) -> None:
@@ -199,8 +217,8 @@ class Door:
             return
         if latch.learning(now):
             self._disconnect()
-        elif not self._connected and media_socket.connect(self.pair.rtp, latch.latched):
-            self._connected = True
+        elif not self.connected and media_socket.connect(self.pair.rtp, latch.latched):
+            self.connected = True
             yield from self._queued()
 
     def _queued(self) -> Iterator[tuple[bytes, Source]]:
@@ -213,6 +231,6 @@ class Door:
         self._disconnect()
 
     def _disconnect(self) -> None:
-        if self._connected:
+        if self.connected:
             media_socket.disconnect(self.pair.rtp)
-            self._connected = False
+            self.connected = False

@@ -1,10 +1,10 @@
 """The one clock of all media: every 5 ms, drain what came, then send for one of four phase groups. Rules of this file:
 
-- No task, await, timer or channel per packet: a tick is one synchronous pass. Sockets that are ready give one datagram
-  each, BEHIND more if they did so in the tick before; a group's streams send one packet each, 50 a second.
+- No task, await, timer or channel per packet: a tick is one synchronous pass. Sockets that have the rest of a run give
+  that, BEHIND times more if they gave something in the tick before; a group's streams send one packet each, 50 a second.
 - Like goes with like: all are fetched, then read, then told, then converted, because a step that follows its own kind
-  finds its code and its data where it needs them. What can wait a tick or two (a run of packets, packets made ahead)
-  is done for several at a time.
+  finds its code and its data where it needs them. What can wait a tick or two (a run of packets, `departures`) is done
+  for several at a time.
 - What models have said is read in the tick too (`lanes`), before anything is sent: it may leave at once.
 - A clock that is more than LATE behind skips whole frames for everybody; RTP timestamps follow the frame number, so
   they move on by themselves. A smaller delay is caught up tick by tick.
@@ -21,9 +21,9 @@ import attrs
 import trio
 
 from callactors.audio.convert import Together
-from callactors.net.lane_reader import LaneReader
+from callactors.net.departures import GROUPS, Departures
+from callactors.net.lane_clock import LaneClock
 from callactors.net.media_counts import StreamCounts
-from callactors.net.media_door import ENOUGH, NOTHING
 from callactors.net.media_socket import Ports
 from callactors.net.media_stream import MediaStream
 from callactors.net.ready_sockets import ReadySockets
@@ -33,11 +33,10 @@ from callactors.sip.address import Address
 __all__ = ["MediaPlane", "MediaStream", "PlaneStatistics"]
 
 TICK = 0.005  # seconds
-GROUPS = 4
+TICK_LENGTH = 40  # positions
 FRAME_TIME = TICK * GROUPS
-LOOK = 3  # frames between looks at what is overdue in a stream whose packets are made ahead
 LATE = 0.040  # seconds
-BEHIND = 31  # datagrams of one stream that are read at once when more came than one a tick
+BEHIND = 31  # times one stream is read at once when more came than was waited for
 COUNTS = tuple(attrs.fields_dict(StreamCounts))
 
 
@@ -72,11 +71,13 @@ class MediaPlane:
     ) -> None:
         self.first_rtp, self.rtp_silence = first_rtp, rtp_silence
         self.together = Together()  # what becomes of the batches of one tick
-        self.lanes = LaneReader()  # what models say, read in the tick in which it may leave
+        self.lanes = LaneClock()  # what models say, read in the tick in which it may leave
         self._random = random
         self._ports = [Ports(name, ports, random) for name in (host, other) if name is not None]
         self._ready = ReadySockets()
-        self._before: set[MediaStream] = set()  # those that gave a datagram in the tick before
+        self._departures: Departures[MediaStream] = Departures()
+        self._awaited: dict[int, list[MediaStream]] = {}  # by the tick in which their runs should have come
+        self._before: set[MediaStream] = set()  # those that were read in the tick before
         self._full: list[MediaStream] = []  # those with a batch to tell, once everything of a tick was read
         self._streams: dict[int, MediaStream] = {}  # by the descriptor of their RTP socket
         self._reports: dict[int, MediaStream] = {}  # of their RTCP socket
@@ -96,6 +97,8 @@ class MediaPlane:
                 self.lanes.start()
                 self._epoch, self._index = trio.current_time(), (self._index // GROUPS + 1) * GROUPS
                 self._epoch -= self._index * TICK
+                self._departures.skip_to(self._index)
+                self._awaited.clear()
                 while self._open:
                     await trio.sleep_until(self._epoch + self._index * TICK)
                     self._tick(trio.current_time())
@@ -114,18 +117,20 @@ class MediaPlane:
         """
         ports = next((ports for ports in self._ports if (":" in ports.host) == ipv6), self._ports[0])
         pair = ports.take()
-        group = min(self._groups, key=len)
+        phase, group = min(enumerate(self._groups), key=lambda one: len(one[1]))
         stream = MediaStream(
             pair,
             deliver,
             random=self._random,
             now=trio.current_time(),
             patience=(self.first_rtp, self.rtp_silence),
+            departures=self._departures,
+            phase=phase,
             on_full=lambda stream: self._full.append(stream),
             on_close=self._closed,
         )
         group.append(stream)
-        self._ready.watch(pair.rtp.fileno())
+        self._ready.watch(pair.rtp.fileno(), once=True)
         self._ready.watch(pair.rtcp.fileno())
         self._streams[pair.rtp.fileno()] = self._reports[pair.rtcp.fileno()] = stream
         self._open += 1
@@ -158,54 +163,68 @@ class MediaPlane:
     def _tick(self, now: float) -> None:
         self._skip_if_late(now)
         self._read(now)
-        index = self._index
+        index, departures = self._index, self._departures
         scheduled, frame = self._epoch + index * TICK, index // GROUPS
-        group = tuple(self._groups[index % GROUPS])
-        unmade = [stream for stream in group if not stream.send_ahead(frame)]
-        for stream in unmade:
+        departures.leave(index)
+        due = departures.due(index)
+        for stream in due:
             stream.speak(now, scheduled, frame)
-        for stream in unmade:
+        departures.depart()
+        for stream in due:
             stream.transmit()
-        for stream in group if frame % LOOK == 0 else unmade:
+        for stream in due:
             stream.look(now)
         self._index = index + 1
         self._ticks += 1
 
     def _read(self, now: float) -> None:
-        """One datagram of every socket that has one: all are taken, then runs that are long enough read, batches told.
+        """What has come: all of it is taken, then read, then batches are told.
 
-        A burst, a flood, or a clock that was late leaves more: who waits one a tick for these hears ever later.
+        A burst, a flood, or a clock that was late leaves more: who is read once a tick for these hears ever later.
         """
-        fetched: list[MediaStream] = []
-        enough: list[MediaStream] = []
-        for handle in self._ready():
-            stream = self._streams.get(handle)
-            if stream is not None:
-                if found := stream.fetch(now):
-                    fetched.append(stream)
-                    if found == ENOUGH:
-                        enough.append(stream)
-            elif handle in self._reports:
-                self._reports[handle].read_rtcp(now)
-        for stream in enough:
+        reading = [stream for stream in self._awaited.pop(self._index, ()) if not stream.closed]
+        behind: list[MediaStream] = []
+        self._notice(now, reading, behind)
+        for stream in reading:
+            stream.fetch()
+        for stream in reading:
+            self._ready.again(stream.handle)
+        for stream in reading:
             stream.read(now)
-        for stream in self._before.intersection(fetched):
+        for stream in behind:
             self._catch_up(stream, now)
-        self._before = set(fetched)
+        self._before = set(reading)
         full, self._full = self._full, []
         self.together.gather()
+        self.lanes.gather()
         for stream in full:
             stream.tell_full(now)
         self.together.finish()
+        self.lanes.finish()
         self.lanes.tick()
+
+    def _notice(self, now: float, reading: list[MediaStream], behind: list[MediaStream]) -> None:
+        """Whose sockets have something: they are read now, or when the rest of a run should be there."""
+        for handle in self._ready():
+            stream = self._streams.get(handle)
+            if stream is None:
+                if handle in self._reports:
+                    self._reports[handle].read_rtcp(now)
+                continue
+            wait = stream.noticed(now)
+            if stream in self._before:
+                behind.append(stream)
+                reading.append(stream)
+            elif wait:
+                self._awaited.setdefault(self._index + wait // TICK_LENGTH, []).append(stream)
+            else:
+                reading.append(stream)
 
     def _catch_up(self, stream: MediaStream, now: float) -> None:
         for _ in range(BEHIND):
-            found = stream.fetch(now)
-            if found == NOTHING:
+            if not stream.fetch():
                 return
-            if found == ENOUGH:
-                stream.read(now)
+            stream.read(now)
 
     def _skip_if_late(self, now: float) -> None:
         lag = now - (self._epoch + self._index * TICK)
@@ -214,9 +233,15 @@ class MediaPlane:
         if lag > TICK:
             self._late_ticks += 1
         if lag > LATE:
-            frames = int(lag / FRAME_TIME)
-            self._index += frames * GROUPS
-            self._skipped += frames
+            self._skip(int(lag / FRAME_TIME), now)
+
+    def _skip(self, frames: int, now: float) -> None:
+        for stream in [stream for group in self._groups for stream in group]:
+            stream.skip(now)
+        self._index += frames * GROUPS
+        self._skipped += frames
+        self._departures.skip_to(self._index)
+        self._awaited = {self._index: [stream for streams in self._awaited.values() for stream in streams]}
 
     def _closed(self, stream: MediaStream) -> None:
         """Called by the stream, once."""

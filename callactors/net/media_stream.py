@@ -1,7 +1,7 @@
 """One stream of the media plane: what comes by its door, what leaves by it. Rules of this file:
 
-- Everything is called synchronously: `fetch`, `read`, `send_ahead`, `speak`, `transmit`, `look` by the clock of the
-  plane, the verbs by the leg that owns it.
+- Everything is called synchronously: `noticed`, `fetch`, `read`, `speak`, `transmit`, `look` by the clock of the plane,
+  the verbs by the leg that owns it.
 - Who is heard and spoken to is media_door's to know, and what of play-out has left media_spoken's.
 - Once started packets leave all the time: speech, digits, or silence (carriers time out otherwise), unless on hold.
 """
@@ -18,7 +18,8 @@ from callactors.audio.codecs import make_codec
 from callactors.audio.convert import Converter
 from callactors.audio.format import AudioFormat
 from callactors.errors import MalformedPacket
-from callactors.net.media_ahead import Ahead
+from callactors.net.departures import Departures
+from callactors.net.media_ahead import TOGETHER, Ahead
 from callactors.net.media_door import Door
 from callactors.net.media_fill import Fill
 from callactors.net.media_reports import Reports
@@ -37,6 +38,9 @@ from callactors.rtp.silence import SilenceWatch
 from callactors.rtp.telephone_event import EventPacket
 from callactors.sdp.offer import Agreement
 
+FRAME_TIME = 0.020  # seconds
+MISSED = 0.1  # seconds without a packet: from then on `look` is wanted in every slot
+WAITING = 16  # datagrams of one run that may wait in the kernel
 SWEEP = 0.25  # seconds between looks at silence, latch and reports
 _ONE_WAY = (HOLD + FRAME) / 8  # ms we may hold audio back, for the E-model
 
@@ -49,9 +53,9 @@ class MediaStream:
 
     __slots__ = (
         "_agreement", "_ahead", "_codec", "_collided", "_deliver", "_door", "_frame", "_keying", "_on_close",
-        "_on_full", "_outgoing", "_playout", "_quality", "_random", "_receiver", "_receives", "_relay_to", "_relayed",
-        "_reports", "_sender", "_sends", "_silence", "_spoken", "_sweep_at", "address", "counts", "fetch", "fill",
-        "opened", "pair",
+        "_on_full", "_outgoing", "_place", "_playout", "_quality", "_random", "_receiver", "_receives",
+        "_relay_to", "_relayed", "_reports", "_sender", "_sends", "_silence", "_spoken", "_sweep_at", "_wait",
+        "address", "counts", "fetch", "fill", "handle", "not_sent", "opened", "pair",
     )  # fmt: skip
 
     def __init__(
@@ -62,12 +66,16 @@ class MediaStream:
         random: Random,
         now: float,
         patience: tuple[float, float],
+        departures: Departures[MediaStream],
+        phase: int,
         on_full: Callable[[MediaStream], None],
         on_close: Callable[[MediaStream], None],
     ) -> None:
         self.pair, self.address = pair, pair.address
         self._door = Door(pair)
-        self.fetch = self._door.fetch  # the socket is ready: take one datagram; `read` reads what is ENOUGH
+        self.handle = pair.rtp.fileno()
+        self.fetch = self._door.fetch  # take what is wanted; `read` reads it
+        self.not_sent = self._door.not_sent
         self.counts = self._door.counts
         self.opened = now
         self._deliver, self._random = deliver, random
@@ -87,6 +95,8 @@ class MediaStream:
         self._relayed: Relay | None = None
         self._spoken = Spoken(deliver)
         self._ahead = Ahead(self._playout, self.fill, self._sender)
+        self._place = departures.join(self, phase)
+        self._wait = 0  # positions from the first packet of a run to its last, where packets come in runs
         self._outgoing: list[bytes] = []  # datagrams of this slot
         self._sweep_at = now
         self._quality: tuple[Quality, Quality] | None = None
@@ -98,7 +108,7 @@ class MediaStream:
         if self._quality is not None:
             return
         now = trio.current_time()
-        self._read_run(now)
+        self._read_all(now)
         self._take_back(now)
         remote = (agreement.remote.host, agreement.remote.port)
         codec, others = self._codec_for(agreement), dict(agreement.others)
@@ -133,6 +143,10 @@ class MediaStream:
         return self._codec if same and self._codec is not None else make_codec(agreement.codec, agreement.parameters)
 
     @property
+    def closed(self) -> bool:
+        return self._quality is not None
+
+    @property
     def started(self) -> bool:
         """Whether anything has been agreed on yet."""
         return self._agreement is not None
@@ -165,9 +179,9 @@ class MediaStream:
 
     def relay_to(self, other: MediaStream | None) -> None:
         """From now on `other` says what this one hears, packet by packet; None ends that. What is played goes first."""
-        self._read_run(trio.current_time())
+        self._read_all(trio.current_time())
         former, self._relay_to = self._relay_to, other
-        self._door.together = 1
+        self._door.together, self._wait = 1, 0
         if former is not None and former is not other:
             former._relayed = None
 
@@ -185,7 +199,7 @@ class MediaStream:
         if self._quality is not None:
             return self._quality
         now = trio.current_time()
-        self._read_run(now)
+        self._read_all(now)
         self._take_back(now)
         self._quality = (self._quality_in(), self._reports.quality_out(self._sender.sent, _ONE_WAY))
         if self._codec is not None:
@@ -196,11 +210,17 @@ class MediaStream:
                 self._tell_batch(self._receiver, now)
             self._send_report(now, leaving=True)
         self.relay_to(None)
+        self._place.close()
         self._on_close(self)
         self._deliver = self._spoken.deliver = _to_nobody  # who was told holds us, and would not be freed
         return self._quality
 
     # -- packets in ----------------------------------------------------------------------------------------------
+
+    def noticed(self, now: float) -> int:
+        """Its RTP socket has something. Returns the positions (1/8000 s) after which the rest of a run is there too."""
+        self._door.seen_at = now
+        return self._wait if self._door.connected else 0
 
     def read(self, now: float) -> None:
         """What `fetch` has taken; nothing, where another stream's fact has closed this one since."""
@@ -215,24 +235,33 @@ class MediaStream:
     def _read_run(self, now: float) -> None:
         """What came on a connected socket: it is the latched source's."""
         door, receiver = self._door, self._receiver
-        run = door.take_run() if door.run else ()
-        if not run:
+        if not door.run:
             return
+        run, seen_at, door.seen_at = door.take_run(now), door.seen_at or now, 0.0
         taken = 0
         if receiver is not None and self._receives and self._relay_to is None:
-            taken = receiver.receive_run(run)
-            door.together = receiver.together
+            taken = receiver.receive_run(run, seen_at, now)
             if taken:
-                self._silence.heard_at = at = run[taken - 1][1]
+                self._silence.heard_at = now
                 if door.latch is not None:
-                    door.latch.heard_at = at
-        if taken < len(run):
-            for data, at in run[taken:]:
-                self._hear_known(data, at)
-        if receiver is not None and receiver.ready:
-            self._on_full(self)
+                    door.latch.heard_at = now
+        for index in range(taken, len(run)):  # something is missing, late, or of another kind
+            at = min(now, seen_at + index * FRAME_TIME)
+            self._hear_known(run[index], at, timed=index == 0)
+        if receiver is not None:
+            door.together = receiver.together
+            self._wait = (door.together - 1) * receiver.length
+            if receiver.ready:
+                self._on_full(self)
 
-    def _hear_known(self, data: bytes, now: float) -> None:
+    def _read_all(self, now: float) -> None:
+        """What has come and waits for the rest of its run."""
+        if self._door.connected:
+            self._door.together = WAITING
+            self._door.fetch()
+            self._read_run(now)
+
+    def _hear_known(self, data: bytes, now: float, *, timed: bool) -> None:
         try:
             packet = rtp.parse(data)
         except MalformedPacket:
@@ -240,7 +269,7 @@ class MediaStream:
             return
         if self._door.latch is not None:
             self._door.latch.heard_at = now
-        self._hear(packet, now)
+        self._hear(packet, now, timed=timed)
 
     def tell_full(self, now: float) -> None:
         """The batch that was ready when `on_full` was called, after what else came in this tick was read."""
@@ -248,7 +277,6 @@ class MediaStream:
             self._tell_batch(self._receiver, now)
 
     def _received(self, data: bytes, source: Source, now: float) -> None:
-        self._read_run(now)
         latch, agreement = self._door.latch, self._agreement
         if latch is None or agreement is None:
             self.counts.early += 1
@@ -260,15 +288,18 @@ class MediaStream:
             self._settle(now)
 
     def _settle(self, now: float) -> None:
+        connected = self._door.connected
         for data, source in self._door.settle(now):
             self._received(data, source, now)
+        if self._door.connected is not connected:
+            self._take_back(now)  # what was made would leave the way that was
 
-    def _hear(self, packet: rtp.RtpPacket, now: float) -> None:
+    def _hear(self, packet: rtp.RtpPacket, now: float, *, timed: bool = True) -> None:
         receiver = self._receiver
         if receiver is None or not self._receives:
             return
         self._silence.heard_at = now
-        digits = receiver.receive(packet, now)
+        digits = receiver.receive(packet, now, timed=timed)
         if packet.ssrc == self._sender.ssrc and not self._collided:
             self._collision(receiver, now)
         if self._relay_to is not None and packet.payload_type == receiver.payload_type:
@@ -315,24 +346,15 @@ class MediaStream:
 
     # -- packets out ---------------------------------------------------------------------------------------------
 
-    def send_ahead(self, frame: int) -> bool:
-        """Send the packet that was made for this slot. False where there is none: the stream has to `speak` then."""
-        waiting = self._ahead.datagrams
-        if not waiting or frame != self._frame + 1:
-            return False
-        self._frame = frame
-        self._door.send(waiting.pop())
-        return True
-
     def speak(self, now: float, scheduled: float, frame: int) -> None:
-        """Its packets are made, for this slot or some more; `transmit` sends this one's, then `look` what is overdue.
+        """Its packets are made: for some slots, which take their place among the departures, or for this one, which
+        `transmit` sends; then `look` what is overdue.
 
         Each for all streams of a slot before the next: small steps that take turns throw each other out of the cache.
         """
         if not self._sends or self._codec is None or self._quality is not None:
             return
-        if self._ahead.audio or self._ahead.datagrams:
-            self._take_back(now)
+        self._take_back(now)
         if frame != self._frame + 1:
             self._sender.gap()
             self._spoken.tell(self._codec.format, now)
@@ -340,14 +362,14 @@ class MediaStream:
         self._say(self._codec.format, now, scheduled, frame * FRAME)
 
     def look(self, now: float) -> None:
-        """After a packet has left that `speak` has made, and now and then while those leave that were made ahead."""
+        """After a packet has left that `speak` has made."""
         if self._codec is None or self._quality is not None:
             return
         if self._playout.notices:
             self._notice(self._codec.format, now)
         receiver = self._receiver
         if receiver is not None and receiver.overdue(now):
-            self._read_run(now)
+            self._read_all(now)
             if digits := receiver.settle(now):
                 self._tell_digits(digits, now)
             if receiver.ready:
@@ -366,9 +388,11 @@ class MediaStream:
             self._spoken.tell(format, now)
             return
         position = max(0, round((scheduled - self.opened) * POSITIONS))
-        if self._relayed is None and self._ahead.make(at, position):
+        hears = not self._receives or now - self._silence.heard_at < MISSED
+        if hears and self._relayed is None and self._ahead.make(at, position):
             self._spoken.tell(format, now)
-            self._outgoing.append(self._ahead.datagrams.pop())
+            self._place.fly(self._door.way_out, self._ahead.datagrams)
+            self._frame += TOGETHER - 1
             return
         audio = self._playout.take()
         audio = relayed if audio is None else audio
@@ -383,11 +407,18 @@ class MediaStream:
         else:
             self._spoken.add(audio, position, format, now)
 
+    def skip(self, now: float) -> None:
+        """Some slots do not come."""
+        self._take_back(now)
+
     def _take_back(self, now: float) -> None:
         """Packets made for slots to come, if there are any, do not leave; what has left is told."""
-        if self._codec is not None:
-            left, position = self._ahead.take_back(), self._ahead.position
-            self._spoken.tell_run(left, position, self._codec.format, now)
+        if self._codec is None or not self._ahead.datagrams:
+            return
+        unsent = self._place.take_back()
+        self._frame -= unsent
+        left = self._ahead.take_back(unsent)
+        self._spoken.tell_run(left, self._ahead.position, self._codec.format, now)
 
     def _digit_slot(self, slot: EventPacket | bytes | None, at: int) -> list[bytes]:
         if isinstance(slot, EventPacket):

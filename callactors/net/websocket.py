@@ -23,7 +23,7 @@ import trio
 from callactors.errors import MalformedFrame, ModelFailed
 from callactors.net import websocket_frames as frames
 from callactors.net.byte_lane import ByteLane
-from callactors.net.lane_reader import LaneReader
+from callactors.net.lane_clock import LaneClock
 from callactors.net.websocket_upgrade import ClientUpgrade
 
 CONNECT = 10.0  # seconds for TCP, TLS and the upgrade together
@@ -43,7 +43,7 @@ class Connection:
     _lane: ByteLane
     _client: bool
     _frames: frames.FrameReader
-    _clock: LaneReader | None = None
+    _clock: LaneClock | None = None
     _messages: deque[bytes] = attrs.field(factory=deque)
     _over: tuple[int, str] | None = None  # why nothing more comes
     _receiving: bool = False
@@ -53,7 +53,7 @@ class Connection:
 
     @classmethod
     def opened(
-        cls, lane: ByteLane, early: bytes, *, client: bool, limit: int, clock: LaneReader | None = None
+        cls, lane: ByteLane, early: bytes, *, client: bool, limit: int, clock: LaneClock | None = None
     ) -> Connection:
         """After the upgrade; `early` is what came behind it."""
         connection = cls(lane, client, frames.FrameReader(masked=not client, limit=limit), clock)
@@ -76,14 +76,18 @@ class Connection:
         """The same without waiting. False when the far end is slow to take what it was sent: nothing is done then."""
         if self._lane.waiting:
             return False
-        self._write(text)
+        self._write(text, self._clock)
         return True
 
-    def _write(self, text: bytes) -> None:
+    def _write(self, text: bytes, clock: LaneClock | None = None) -> None:
         if self._over is not None or self._goodbye_said:
             raise self._failure()
+        frame = frames.frame(frames.TEXT, text, masked=self._client)
         try:
-            self._lane.write(frames.frame(frames.TEXT, text, masked=self._client))
+            if clock is None:
+                self._lane.write(frame)
+            else:
+                self._lane.post(frame, clock)
         except _BROKEN as broken:
             self._last_words()
             raise self._failure() from broken
@@ -137,7 +141,7 @@ class Connection:
         self._messages.appendleft(message)
         return False
 
-    async def _have_read(self, take: Callable[[bytes], bool], clock: LaneReader) -> None:
+    async def _have_read(self, take: Callable[[bytes], bool], clock: LaneClock) -> None:
         def came(data: bytes) -> bool:
             self._take(data)
             return self._give_some(take) and not self._messages and self._over is None
@@ -234,7 +238,7 @@ async def open_websocket(
     ca: str | None = None,
     connect_timeout: float = CONNECT,
     max_message_size: int = MAX_MESSAGE,
-    clock: LaneReader | None = None,
+    clock: LaneClock | None = None,
 ) -> AsyncIterator[Connection]:
     """Connect to a ws:// or wss:// URL; `ca` is a PEM file to trust instead of the system's, `clock` who reads it.
 

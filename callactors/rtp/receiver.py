@@ -40,6 +40,7 @@ LITTLE = 480  # positions of surplus
 QUIET = -45.0  # dBFS
 LATE_IN_A_ROW = 5
 NEW_SOURCE = 3  # packets
+SINGLY = 50  # packets
 EXPECTING = 3.0  # seconds after a re-offer
 GONE = 0.2  # seconds without a new packet after which old numbers are a beginning
 ACTIVE = 0.1  # seconds since its last packet for which a source counts as talking
@@ -64,10 +65,10 @@ class Receiver:
     """The incoming half of one stream, fed with parsed packets of a believed source. All times are the plane's."""
 
     __slots__ = (
-        "_adrift", "_expecting_until", "_first_at", "_heard_at", "_joined", "_late_in_a_row", "_length", "_lost",
-        "_next_count", "_next_sequence", "_next_ssrc", "_offset", "_out", "_quickest", "_size", "_spoken",
+        "_adrift", "_expecting_until", "_first_at", "_heard_at", "_joined", "_late_in_a_row", "_lost",
+        "_next_count", "_next_sequence", "_next_ssrc", "_offset", "_out", "_quickest", "_singly", "_size", "_spoken",
         "_surplus", "_surplus_watches", "_tail", "_ticks", "_waiting", "_watched", "codec", "counts", "event_type",
-        "events", "opened", "others", "payload_type", "source",
+        "events", "length", "opened", "others", "payload_type", "source",
     )  # fmt: skip
 
     def __init__(
@@ -97,9 +98,10 @@ class Receiver:
         self._surplus, self._surplus_watches = 0, 0  # positions that the audio is ahead of its time, and for how long
         self._late_in_a_row = 0
         self._heard_at = opened
+        self._singly = SINGLY  # packets until they are received in runs
         self._next_ssrc, self._next_count = -1, 0
         self._next_sequence = -1
-        self._length = BATCH  # of a packet, as far as is known
+        self.length = BATCH  # of a packet, as far as is known
 
     def agree(
         self,
@@ -133,8 +135,8 @@ class Receiver:
 
     # -- packets in ----------------------------------------------------------------------------------------------
 
-    def receive(self, packet: RtpPacket, now: float) -> list[str]:
-        """One packet; returns the digits that ended with it. Afterwards see `ready`."""
+    def receive(self, packet: RtpPacket, now: float, *, timed: bool = True) -> list[str]:
+        """One packet; returns the digits that ended with it. Afterwards see `ready`. Not `timed`: it came about now."""
         source = self.source
         if source is None or packet.ssrc != source.ssrc:
             source = self._new_source(packet, now)
@@ -145,7 +147,7 @@ class Receiver:
         sequence = source.sequence(packet.sequence)
         if sequence is None:
             return self._restart(packet, now)
-        return self._take(packet, source, sequence, now)
+        return self._take(packet, source, sequence, now, timed)
 
     def _again(self, packet: RtpPacket, now: float) -> list[str]:
         """A copy is nothing, while new packets come; where none do, the source has begun anew with old numbers."""
@@ -154,20 +156,24 @@ class Receiver:
         self.counts.repeated += 1
         return []
 
-    def _take(self, packet: RtpPacket, source: Source, sequence: int, now: float) -> list[str]:
+    def _take(self, packet: RtpPacket, source: Source, sequence: int, now: float, timed: bool) -> list[str]:
         """A packet of our source that had not come yet."""
-        self._heard_at = now
+        self._heard_at, self._singly = now, SINGLY
         timestamp = source.extended(packet.timestamp)
         length = self.codec.duration(packet.payload) if packet.payload_type == self.payload_type else 0
         if not 0 < length <= LONGEST:
-            return self._other(packet, source, sequence, now)
-        source.arrived(timestamp, now)
+            return self._other(packet, source, sequence, now, timed)
+        if timed:
+            source.arrived(timestamp, now)
+        else:
+            source.came()
         source.timestamp = timestamp if timestamp > source.timestamp else source.timestamp
-        self._audio(sequence, timestamp // self._ticks, packet.payload, length, now)
+        self._audio(sequence, timestamp // self._ticks, packet.payload, length, now, timed)
         return []
 
-    def receive_run(self, run: Sequence[tuple[bytes, float]]) -> int:
-        """The usual, in one go: plain packets of our source that follow the last one, and when each came.
+    def receive_run(self, run: Sequence[bytes], first_at: float, now: float) -> int:
+        """The usual, in one go: plain packets of our source that follow the last one and are as long. The first of them
+        had come by `first_at`, the others by now.
 
         Returns how many of them were taken, from the first on; for the others `receive` is there. Fifty a second and
         call come by here, so the facts of the stream are looked up once a run, not once a packet.
@@ -175,50 +181,44 @@ class Receiver:
         source = self.source
         if source is None or self._waiting or self._adrift or self._surplus:
             return 0
-        codec, ticks, length, tail, opened = self.codec, self._ticks, self._length, self._tail, self.opened
-        payload_type, sequence, timestamp, ssrc = self.payload_type, source.highest, source.timestamp, source.ssrc
-        if timestamp // ticks + self._offset + length != tail:
+        length, step, sequence, timestamp = self.length, self.length * self._ticks, source.highest, source.timestamp
+        if timestamp // self._ticks + self._offset + length != self._tail:
             return 0
+        payload_type, ssrc, duration, decode = self.payload_type, source.ssrc, self.codec.duration, self.codec.decode
         pieces: list[bytes] = []
-        arrivals: list[tuple[int, float]] = []
-        quickest = 1e9
-        for data, at in run:
-            timestamp, sequence = timestamp + length * ticks, sequence + 1
-            if data[:_HEADER] != _pack(VERSION, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc):
-                break
+        for data in run:
+            sequence, timestamp = sequence + 1, timestamp + step
             payload = data[_HEADER:]
-            lasts = codec.duration(payload)
-            if not 0 < lasts <= LONGEST:
+            header = _pack(VERSION, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+            if not data.startswith(header) or duration(payload) != length:
                 break
-            length = lasts
-            tail += length
-            pieces.append(codec.decode(payload))
-            arrivals.append((timestamp, at))
-            skew = (at - opened) * POSITIONS - tail
-            if skew < quickest:
-                quickest = skew
+            pieces.append(decode(payload))
         if pieces:
-            source.followed(arrivals)
-            self._first_at, self._heard_at = self._first_at or arrivals[0][1], arrivals[-1][1]
-            self._quickest, self._length = min(self._quickest, round(quickest)), length
-            self._followed(pieces, tail, source.highest)
+            self._singly = max(0, self._singly - len(pieces))
+            source.followed(len(pieces), step, first_at)
+            self._follow(pieces, length, first_at, now)
         return len(pieces)
 
-    def _followed(self, pieces: list[bytes], tail: int, highest: int) -> None:
-        """Audio without a gap, up to `tail`."""
+    def _follow(self, pieces: list[bytes], length: int, first_at: float, now: float) -> None:
+        """Audio without a gap, in pieces of one length."""
+        self._first_at, self._heard_at = self._first_at or first_at, now
+        size, opened = len(pieces) * length, self.opened
+        skew = min((first_at - opened) * POSITIONS - length, (now - opened) * POSITIONS - size) - self._tail
+        if skew < self._quickest:
+            self._quickest = round(skew)
         self._out += pieces
-        self._size += tail - self._tail
-        self._tail, self._late_in_a_row = tail, 0
-        if highest > self._joined:
-            self._joined = highest
+        self._size += size
+        self._tail, self._late_in_a_row = self._tail + size, 0
+        assert self.source is not None  # theirs
+        self._joined = max(self._joined, self.source.highest)
         self._watched += len(pieces)
         if self._watched >= WATCH:
             self._watch_over()
 
-    def _other(self, packet: RtpPacket, source: Source, sequence: int, now: float) -> list[str]:
+    def _other(self, packet: RtpPacket, source: Source, sequence: int, now: float, timed: bool) -> list[str]:
         """Another codec agreed on, digits, comfort noise (payload type 13), or something nobody agreed on."""
         if packet.payload_type in self.others:
-            return self._take_up(packet, source, sequence, now)
+            return self._take_up(packet, source, sequence, now, timed)
         source.received += 1
         if sequence == self._joined + 1:
             self._joined = sequence
@@ -227,14 +227,14 @@ class Receiver:
         self.counts.unknown += packet.payload_type != 13
         return []
 
-    def _take_up(self, packet: RtpPacket, source: Source, sequence: int, now: float) -> list[str]:
+    def _take_up(self, packet: RtpPacket, source: Source, sequence: int, now: float, timed: bool) -> list[str]:
         """They speak another codec from here on, without a word of signalling; a batch still has one format."""
         old, self._spoken[self.payload_type] = self.codec, self.codec
         codec = self._spoken.get(packet.payload_type) or make_codec(self.others[packet.payload_type])
         others = {number: name for number, name in self.others.items() if number != packet.payload_type}
         self._out = [convert(b"".join(self._out), old.format, codec.format)]
         self._speak(codec, packet.payload_type, {**others, self.payload_type: old.name})
-        return self._take(packet, source, sequence, now)
+        return self._take(packet, source, sequence, now, timed)
 
     def _new_source(self, packet: RtpPacket, now: float) -> Source | None:
         """Another SSRC (RFC 3550 section 8.2, and what a spoofer would send)."""
@@ -290,11 +290,12 @@ class Receiver:
         self._offset, self._adrift = start - stamp, False
         self._quickest, self._watched, self._late_in_a_row = 1 << 30, 0, 0
 
-    def _audio(self, sequence: int, stamp: int, payload: bytes, length: int, now: float) -> None:
+    def _audio(self, sequence: int, stamp: int, payload: bytes, length: int, now: float, timed: bool) -> None:
         if self._adrift:
             self._anchor(stamp, length, now)
         place = stamp + self._offset
-        self._watch(self.position(now) - length - place)
+        if timed:
+            self._watch(self.position(now) - length - place)
         if place == self._tail and not self._waiting:
             audio = self.codec.decode(payload)
             if not self._surplus or not self._left_out(sequence, audio, length):
@@ -347,7 +348,7 @@ class Receiver:
         self._out.append(audio)
         self._size += length
         self._tail += length
-        self._length = length
+        self.length = length
         if sequence > self._joined:
             self._joined = sequence
         self._late_in_a_row = 0
@@ -390,9 +391,14 @@ class Receiver:
 
     @property
     def together(self) -> int:
-        """Packets that are worth receiving in one go: those that a batch lacks, or the next one."""
+        """Packets that are worth receiving in one go: those that a batch lacks, or the next one.
+
+        For a while one by one, where that was no success: of what is late or lost each time of arrival is wanted.
+        """
+        if self._singly:
+            return 1
         lacking = BATCH - self._size if self._size < BATCH else BATCH
-        return max(1, -(-lacking // self._length))
+        return max(1, -(-lacking // self.length))
 
     @property
     def pending(self) -> bool:

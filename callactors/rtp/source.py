@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 MAX_DROPOUT = 3_000  # packets; a larger step forward is a restart
 MAX_MISORDER = 100
 FEW = 8  # packets before the first one that may come behind it
@@ -81,17 +79,20 @@ class Source:
             self.jitter += (abs(transit - self._transit) - self.jitter) / 16
         self._transit = transit
 
-    def followed(self, arrivals: Sequence[tuple[int, float]]) -> None:
-        """The same for packets that follow the last one without a gap: extended timestamps, and when they came."""
-        transit, jitter, rate = self._transit, self.jitter, self.rate
-        for timestamp, at in arrivals:
-            before, transit = transit, at * rate - timestamp
-            if before is not None:
-                jitter += (abs(transit - before) - jitter) / 16
-        self._transit, self.jitter = transit, jitter
-        self.timestamp = arrivals[-1][0]
-        self.highest += len(arrivals)
-        self.received += len(arrivals)
+    def followed(self, count: int, step: int, now: float) -> None:
+        """The same for packets that follow the last one, each a `step` of ticks later; only when the first came is known.
+
+        The jitter is sampled then: it is a mean of differences, whose others would be like these.
+        """
+        self.arrived(self.timestamp + step, now)
+        self.timestamp += count * step
+        self.highest += count
+        self.received += count - 1
+
+    def came(self) -> None:
+        """Count a packet of which nobody knows when it came: it says nothing about the jitter."""
+        self.received += 1
+        self._transit = None
 
     @property
     def expected(self) -> int:

@@ -17,7 +17,7 @@ import trio.lowlevel
 import trio.testing
 
 from callactors.errors import ModelFailed
-from callactors.net.lane_reader import LaneReader, Readable
+from callactors.net.lane_clock import LaneClock, Readable
 from callactors.net.websocket import AT_ONCE, Connection, open_websocket
 from callactors.net.websocket_server import Served, serve
 from callactors.testing.certificate import certificate
@@ -29,7 +29,7 @@ Talk = Callable[[Served], Awaitable[None]]
 class Bench:
     """A client whose messages are poured, and the clock that reads them."""
 
-    clock: LaneReader
+    clock: LaneClock
     connection: Connection
     taken: list[bytes] = attrs.field(factory=list)
     waited: list[bytes] = attrs.field(factory=list)  # those that `take` did not want
@@ -61,7 +61,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(talk: Talk, *, pem: Path | None = None, clock: LaneReader | None = None) -> AsyncIterator[Bench]:
+async def bench(talk: Talk, *, pem: Path | None = None, clock: LaneClock | None = None) -> AsyncIterator[Bench]:
     """A server that does `talk` with whoever connects, and its one client, which listens."""
 
     async def handler(connection: Served, path: str, headers: object) -> None:
@@ -78,7 +78,7 @@ async def bench(talk: Talk, *, pem: Path | None = None, clock: LaneReader | None
     async def start(task_status: trio.TaskStatus[int]) -> None:
         await serve("127.0.0.1", 0, handler, ssl_context=context, task_status=task_status)
 
-    clock = clock or LaneReader()
+    clock = clock or LaneClock()
     clock.start()
     async with trio.open_nursery() as nursery:
         port = await nursery.start(start)
@@ -227,7 +227,7 @@ async def test_a_task_that_is_cancelled_takes_nothing_more_and_what_comes_waits_
 
 
 async def test_one_who_talks_all_the_time_does_not_keep_the_clock_from_another() -> None:
-    flood, clock = counted(3_000, 3_000), LaneReader()
+    flood, clock = counted(3_000, 3_000), LaneClock()
     async with bench(says(flood), clock=clock) as busy, bench(says(counted(3)), clock=clock) as other:
         await busy.tick_until(lambda: len(other.taken) == 3)
         assert len(busy.taken) < len(flood)
@@ -236,7 +236,7 @@ async def test_one_who_talks_all_the_time_does_not_keep_the_clock_from_another()
 
 
 async def test_a_lane_that_the_system_gives_no_room_to_watch_is_read_by_its_task() -> None:
-    class Full(LaneReader):
+    class Full(LaneClock):
         def watch(self, handle: int, one: Readable) -> bool:
             return False
 
@@ -253,7 +253,7 @@ def test_what_cannot_be_watched_is_said_so(tmp_path: Path) -> None:
 
         def left_alone(self) -> None: ...
 
-    reader = LaneReader()
+    reader = LaneClock()
     reader.start()
     with (tmp_path / "file").open("wb") as file:  # an epoll takes no files
         assert not reader.watch(file.fileno(), Nobody())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from random import Random
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -325,55 +327,78 @@ def in_runs(wire: Wire, deliveries: Iterable[tuple[float, RtpPacket]], until: fl
     """As `Wire.run`, but as a stream does it whose source has settled: packets wait until they are enough for a run."""
     queue, waiting = sorted(deliveries, key=lambda item: item[0]), list[tuple[bytes, float]]()
 
-    def read() -> None:
-        run = list(waiting)
+    def read(now: float) -> None:
+        run, seen_at = [data for data, _ in waiting], waiting[0][1] if waiting else now
         waiting.clear()
-        for data, at in run[wire.receiver.receive_run(run) :]:
-            wire.digits += wire.receiver.receive(parse(data), at)
+        for index in range(wire.receiver.receive_run(run, seen_at, now), len(run)):
+            at = min(now, seen_at + 0.02 * index)
+            wire.digits += wire.receiver.receive(parse(run[index]), at, timed=index == 0)
 
     for step in range(1, round(until / 0.005) + 1):
         now = OPENED + step * 0.005
         while queue and OPENED + queue[0][0] <= now + 1e-9:
             waiting.append((queue.pop(0)[1].to_bytes(), now))
             if len(waiting) >= wire.receiver.together:
-                read()
+                read(now)
                 wire._collect(now)
         if step % 4 == 0 and wire.receiver.overdue(now):
-            read()
+            read(now)
             wire.digits += wire.receiver.settle(now)
             wire._collect(now)
-    read()
+    read(OPENED + until)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    lost=st.sets(st.integers(1, 44), max_size=12),
-    late=st.dictionaries(st.integers(1, 44), st.integers(1, 60), max_size=20),
-    base=st.sampled_from([0, 65_500]),
+    lost=st.sets(st.integers(60, 104), max_size=12),
+    late=st.dictionaries(st.integers(60, 104), st.integers(1, 60), max_size=20),
+    base=st.sampled_from([0, 65_450]),
 )
 def test_what_is_received_in_runs_is_what_is_received_packet_by_packet(
     lost: set[int], late: dict[int, int], base: int
 ) -> None:
     one, other = Wire(), Wire()
-    packets = [(at + late.get(n, 0) / 1000, packet) for n, (at, packet) in enumerate(steady(one, 45, base=base))]
+    packets = [(at + late.get(n, 0) / 1000, packet) for n, (at, packet) in enumerate(steady(one, 105, base=base))]
     packets = [packet for n, packet in enumerate(packets) if n not in lost]
-    one.run(packets, 1.5)
-    in_runs(other, packets, 1.5)
-    both = [wire.audio + wire.receiver.batch(OPENED + 1.5).audio for wire in (one, other)]
+    one.run(packets, 2.7)
+    in_runs(other, packets, 2.7)
+    both = [wire.audio + wire.receiver.batch(OPENED + 2.7).audio for wire in (one, other)]
     assert both[0] == both[1]
     assert one.receiver.totals() == other.receiver.totals()
     assert gap_free(other.batches)
+
+
+@pytest.mark.parametrize("most", [0.002, 0.008, 0.018])
+def test_the_jitter_of_runs_is_that_of_their_packets(most: float) -> None:
+    one, other, random = Wire(), Wire(), Random(7)
+    packets = [(at + random.uniform(0, most), packet) for at, packet in steady(one, 2_000)]
+    one.run(packets, 41)
+    in_runs(other, packets, 41)
     assert one.receiver.source is not None
     assert other.receiver.source is not None
-    assert one.receiver.source.jitter == pytest.approx(other.receiver.source.jitter)
+    assert other.receiver.source.jitter_ms == pytest.approx(one.receiver.source.jitter_ms, rel=0.4, abs=0.5)
+
+
+def test_a_packet_whose_time_is_not_known_says_nothing_about_the_jitter() -> None:
+    wire = Wire()
+    wire.run(steady(wire, 50), 1.02)
+    assert wire.receiver.source is not None
+    for number in range(50, 60):
+        wire.receiver.receive(wire.packet(number), OPENED + 1.2, timed=False)
+    assert wire.receiver.source.jitter_ms < 0.01
 
 
 def test_the_usual_is_received_in_one_go_and_what_is_not_is_left() -> None:
     wire = Wire()
-    wire.run(steady(wire, 3), 0.08)
+    in_runs(wire, steady(wire, 60), 1.22)
     assert wire.receiver.together == 3
-    run = [(wire.packet(n).to_bytes(), OPENED + 0.1) for n in (3, 4, 6)]
-    assert wire.receiver.receive_run(run) == 2
+    now = OPENED + 1.26
+    run = [wire.packet(n).to_bytes() for n in (60, 61, 63)]
+    assert wire.receiver.receive_run(run, now - 0.04, now) == 2
     assert wire.receiver.together == 1
-    assert wire.receiver.receive_run([(wire.packet(5, ssrc=6).to_bytes(), OPENED + 0.1)]) == 0
-    assert wire.receiver.receive_run([(b"short", OPENED + 0.1)]) == 0
+    assert wire.receiver.receive_run([wire.packet(62, ssrc=6).to_bytes()], now, now) == 0
+    assert wire.receiver.receive_run([b"short"], now, now) == 0
+    assert (
+        wire.receiver.receive_run([msgspec.structs.replace(wire.packet(62), payload=bytes(80)).to_bytes()], now, now)
+        == 0
+    )

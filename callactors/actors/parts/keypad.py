@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import attrs
@@ -52,8 +53,11 @@ class Keypad:
         self._told.append(_Told(digit, now, {way}))
         return True
 
-    def hear(self, batch: CallerAudio, *, tones: bool) -> tuple[CallerAudio, list[str]]:
+    def hear(self, batch: CallerAudio, *, tones: bool) -> tuple[CallerAudio, Sequence[str]]:
         """The batch as those behind the leg may have it, and the keys in it: where they come as `tones`."""
+        if not (tones or self.private or self._tones):
+            self._loud = 0
+            return batch, ()
         digits: list[str] = []
         if tones and self._tones is None:
             self._tones = InbandDigits()

@@ -1,12 +1,15 @@
-"""Lanes that are read by the media clock instead of by a task each: to wake a task costs more than to read.
+"""Lanes that are read and written by the media clock instead of by a task each: to wake a task costs more than to read.
 
 - Once a tick every lane that has something is read, MOST at most, and no more after LONGEST: others come first then.
 - What is read at a tick can still leave in a packet of that tick, so that nothing waits for this.
+- What many lanes have to say in one tick is written by all of them in a row: one in between other work costs three times
+  as much.
 - While the clock does not run nobody is read: `running` is false then, and who was being read is told to read itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -27,11 +30,12 @@ class Readable(Protocol):
         """Nobody watches it any more."""
 
 
-class LaneReader:
-    """Those who are watched, by the descriptors of their sockets."""
+class LaneClock:
+    """Those who are watched, by the descriptors of their sockets. `gathers`: who has to write waits for `finish`."""
 
     def __init__(self) -> None:
-        self.running = False
+        self.running = self.gathers = False
+        self._posted: list[Callable[[], None]] = []
         self._watched: dict[int, Readable] = {}
         self._ready: ReadySockets | None = None
 
@@ -62,6 +66,21 @@ class LaneReader:
         """Before its socket is closed; idempotent."""
         if self._watched.pop(handle, None) is not None and self._ready is not None:
             self._ready.forget(handle)
+
+    def gather(self) -> None:
+        """From here to `finish` nobody writes for himself."""
+        self.gathers = True
+
+    def at_finish(self, write: Callable[[], None]) -> None:
+        """While it `gathers`: somebody has something to write."""
+        self._posted.append(write)
+
+    def finish(self) -> None:
+        """Everybody writes."""
+        self.gathers = False
+        posted, self._posted = self._posted, []
+        for write in posted:
+            write()
 
     def tick(self) -> None:
         """Have those read that have something."""
