@@ -383,7 +383,7 @@ class SipLeg:
         if not early:
             self.endpoint.ring(self.session)
             return
-        self.stream.fill.play(ringing(self.trunk.country))
+        self.stream.fill_with(ringing(self.trunk.country))
         self.exchange.live(self.agreement)
         self.endpoint.ring(self.session, 183, bytes(self.agreement.local))
 
@@ -403,7 +403,7 @@ class SipLeg:
 
     def _up(self, agreement: Agreement) -> CallAnswered:
         self.exchange.up = True
-        self.stream.fill.play(None)
+        self.stream.fill_with(None)
         self.exchange.live(agreement)
         return CallAnswered(at=trio.current_time(), leg=self.number, codec=agreement.codec, srtp=agreement.srtp)
 

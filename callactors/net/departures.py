@@ -1,6 +1,6 @@
 """When packets leave that were made for slots to come, and who has to make the next ones. Rules of this file:
 
-- Ticks are numbers, this owns no clock. A stream's slots are the ticks of its phase, every GROUPS-th.
+- Ticks are numbers, this owns no clock. A stream's slots are every SLOT-th tick, from its phase on.
 - Streams that made their packets in one tick leave together until those are gone (a cohort): fifty sends in a row cost
   half of what they cost with other work in between, so nothing of a stream is touched but what leaves.
 - Every stream is due at one tick: behind its packets, or at its next slot.
@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
-GROUPS = 4  # ticks from one slot of a stream to its next
+SLOT = 4  # ticks from one slot of a stream to its next, 20 ms
 
 Send = Callable[[bytes], object]
 
@@ -54,7 +54,7 @@ class Place(Generic[S]):
         """
         self._cohort = self._all._begun(len(packets))
         self._cohort.packets[self._stream] = (send, packets)
-        self._move(self._due + GROUPS * (len(packets) - 1))
+        self._move(self._due + SLOT * (len(packets) - 1))
 
     def take_back(self) -> int:
         """What has not left yet does not; how many those are. If there are any the stream is due at its next slot."""
@@ -105,8 +105,8 @@ class Departures(Generic[S]):
         self._young = {}
         places = self._due.pop(tick, {})
         for place in places.values():
-            place._due = tick + GROUPS
-        self._due.setdefault(tick + GROUPS, {}).update(places)
+            place._due = tick + SLOT
+        self._due.setdefault(tick + SLOT, {}).update(places)
         return list(places)
 
     def depart(self) -> None:
@@ -123,7 +123,7 @@ class Departures(Generic[S]):
                 stream.not_sent(error)
         cohort.gone = gone + 1
         if cohort.gone < cohort.size and cohort.packets:
-            self._leaving.setdefault(self._tick + GROUPS, []).append(cohort)
+            self._leaving.setdefault(self._tick + SLOT, []).append(cohort)
 
     def skip_to(self, tick: int) -> None:
         """The ticks before this one do not come. Nobody has packets that were made for them."""
@@ -142,4 +142,4 @@ class Departures(Generic[S]):
     def _slot(self, phase: int) -> int:
         """The first one of this phase that has not passed."""
         tick = self._tick + 1
-        return tick + (phase - tick) % GROUPS
+        return tick + (phase - tick) % SLOT

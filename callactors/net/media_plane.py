@@ -1,11 +1,11 @@
-"""The one clock of all media: every 5 ms, drain what came, then send for one of four phase groups. Rules of this file:
+"""The one clock of all media: every 5 ms, read what came; at every second tick, send for half of the streams. Rules:
 
-- No task, await, timer or channel per packet: a tick is one synchronous pass. Sockets that have the rest of a run give
-  that, BEHIND times more if they gave something in the tick before; a group's streams send one packet each, 50 a second.
+- No task, await, timer or channel per packet: a tick is one synchronous pass. Sockets of which the rest of a run should
+  be there give it; a stream's slots come every 20 ms.
 - Like goes with like: all are fetched, then read, then told, then converted, because a step that follows its own kind
   finds its code and its data where it needs them. What can wait a tick or two (a run of packets, `departures`) is done
   for several at a time.
-- What models have said is read in the tick too (`lanes`), before anything is sent: it may leave at once.
+- What models have said is read before anything is sent (`lanes`): it may leave at once.
 - A clock that is more than LATE behind skips whole frames for everybody; RTP timestamps follow the frame number, so
   they move on by themselves. A smaller delay is caught up tick by tick.
 - It sleeps while no stream is open. All times are trio.current_time().
@@ -21,7 +21,7 @@ import attrs
 import trio
 
 from callactors.audio.convert import Together
-from callactors.net.departures import GROUPS, Departures
+from callactors.net.departures import SLOT, Departures
 from callactors.net.lane_clock import LaneClock
 from callactors.net.media_counts import StreamCounts
 from callactors.net.media_socket import Ports
@@ -34,7 +34,9 @@ __all__ = ["MediaPlane", "MediaStream", "PlaneStatistics"]
 
 TICK = 0.005  # seconds
 TICK_LENGTH = 40  # positions
-FRAME_TIME = TICK * GROUPS
+FRAME_TIME = TICK * SLOT
+PHASES = range(0, SLOT, 2)  # every second tick: who sends then finds more who do the same
+MISSED = 20  # ticks
 LATE = 0.040  # seconds
 BEHIND = 31  # times one stream is read at once when more came than was waited for
 COUNTS = tuple(attrs.fields_dict(StreamCounts))
@@ -77,11 +79,12 @@ class MediaPlane:
         self._ready = ReadySockets()
         self._departures: Departures[MediaStream] = Departures()
         self._awaited: dict[int, list[MediaStream]] = {}  # by the tick in which their runs should have come
+        self._read_at: dict[MediaStream, int] = {}  # ticks, the oldest first: of whom something may be missed
         self._before: set[MediaStream] = set()  # those that were read in the tick before
         self._full: list[MediaStream] = []  # those with a batch to tell, once everything of a tick was read
         self._streams: dict[int, MediaStream] = {}  # by the descriptor of their RTP socket
         self._reports: dict[int, MediaStream] = {}  # of their RTCP socket
-        self._groups: list[list[MediaStream]] = [[] for _ in range(GROUPS)]
+        self._phases = dict.fromkeys(PHASES, 0)  # how many streams each has
         self._open = self._ticks = self._late_ticks = self._skipped = 0
         self._lag = self._worst_lag = 0.0
         self._counted: Counter[str] = Counter()  # of streams that are closed
@@ -95,7 +98,7 @@ class MediaPlane:
             while True:
                 await self._wake.wait()
                 self.lanes.start()
-                self._epoch, self._index = trio.current_time(), (self._index // GROUPS + 1) * GROUPS
+                self._epoch, self._index = trio.current_time(), (self._index // SLOT + 1) * SLOT
                 self._epoch -= self._index * TICK
                 self._departures.skip_to(self._index)
                 self._awaited.clear()
@@ -106,7 +109,7 @@ class MediaPlane:
                 self._wake = trio.Event()
         finally:
             self.lanes.stop()
-            for stream in [stream for group in self._groups for stream in group]:
+            for stream in list(self._streams.values()):
                 stream.close()
             self._ready.close()
 
@@ -117,7 +120,7 @@ class MediaPlane:
         """
         ports = next((ports for ports in self._ports if (":" in ports.host) == ipv6), self._ports[0])
         pair = ports.take()
-        phase, group = min(enumerate(self._groups), key=lambda one: len(one[1]))
+        phase = min(PHASES, key=self._phases.__getitem__)
         stream = MediaStream(
             pair,
             deliver,
@@ -129,7 +132,7 @@ class MediaPlane:
             on_full=lambda stream: self._full.append(stream),
             on_close=self._closed,
         )
-        group.append(stream)
+        self._phases[phase] += 1
         self._ready.watch(pair.rtp.fileno(), once=True)
         self._ready.watch(pair.rtcp.fileno())
         self._streams[pair.rtp.fileno()] = self._reports[pair.rtcp.fileno()] = stream
@@ -139,7 +142,7 @@ class MediaPlane:
 
     def listens_at(self, address: Address) -> bool:
         """Whether an open stream of ours has this port, for RTP or RTCP, at the address we are bound to."""
-        ports = {stream.address.port for group in self._groups for stream in group}
+        ports = {stream.address.port for stream in self._streams.values()}
         return any(address.host == own.host for own in self._ports) and address.port & ~1 in ports
 
     def statistics(self) -> PlaneStatistics:
@@ -156,15 +159,23 @@ class MediaPlane:
     def counts(self) -> dict[str, int]:
         """StreamCounts of all streams since the start, added up."""
         found = Counter(self._counted)
-        for stream in (stream for group in self._groups for stream in group):
+        for stream in self._streams.values():
             found.update({name: getattr(stream.counts, name) for name in COUNTS})
         return {name: found[name] for name in COUNTS}
 
     def _tick(self, now: float) -> None:
         self._skip_if_late(now)
         self._read(now)
+        if self._index % SLOT in PHASES:
+            self.lanes.tick()
+            self._speak(now)
+        self._index += 1
+        self._ticks += 1
+
+    def _speak(self, now: float) -> None:
+        """What was made for this slot leaves; who has nothing made makes it."""
         index, departures = self._index, self._departures
-        scheduled, frame = self._epoch + index * TICK, index // GROUPS
+        scheduled, frame = self._epoch + index * TICK, index // SLOT
         departures.leave(index)
         due = departures.due(index)
         for stream in due:
@@ -174,8 +185,6 @@ class MediaPlane:
             stream.transmit()
         for stream in due:
             stream.look(now)
-        self._index = index + 1
-        self._ticks += 1
 
     def _read(self, now: float) -> None:
         """What has come: all of it is taken, then read, then batches are told.
@@ -189,11 +198,14 @@ class MediaPlane:
             stream.fetch()
         for stream in reading:
             self._ready.again(stream.handle)
+            self._read_at.pop(stream, None)
+            self._read_at[stream] = self._index
         for stream in reading:
             stream.read(now)
         for stream in behind:
             self._catch_up(stream, now)
         self._before = set(reading)
+        self._miss(now)
         full, self._full = self._full, []
         self.together.gather()
         self.lanes.gather()
@@ -201,7 +213,6 @@ class MediaPlane:
             stream.tell_full(now)
         self.together.finish()
         self.lanes.finish()
-        self.lanes.tick()
 
     def _notice(self, now: float, reading: list[MediaStream], behind: list[MediaStream]) -> None:
         """Whose sockets have something: they are read now, or when the rest of a run should be there."""
@@ -220,6 +231,15 @@ class MediaPlane:
             else:
                 reading.append(stream)
 
+    def _miss(self, now: float) -> None:
+        """Of whom nothing has been read for a while."""
+        while self._read_at:
+            stream, tick = next(iter(self._read_at.items()))
+            if self._index - tick < MISSED:
+                return
+            del self._read_at[stream]
+            stream.miss(now)
+
     def _catch_up(self, stream: MediaStream, now: float) -> None:
         for _ in range(BEHIND):
             if not stream.fetch():
@@ -236,9 +256,9 @@ class MediaPlane:
             self._skip(int(lag / FRAME_TIME), now)
 
     def _skip(self, frames: int, now: float) -> None:
-        for stream in [stream for group in self._groups for stream in group]:
+        for stream in list(self._streams.values()):
             stream.skip(now)
-        self._index += frames * GROUPS
+        self._index += frames * SLOT
         self._skipped += frames
         self._departures.skip_to(self._index)
         self._awaited = {self._index: [stream for streams in self._awaited.values() for stream in streams]}
@@ -246,12 +266,11 @@ class MediaPlane:
     def _closed(self, stream: MediaStream) -> None:
         """Called by the stream, once."""
         self._counted.update({name: getattr(stream.counts, name) for name in COUNTS})
-        for group in self._groups:
-            if stream in group:
-                group.remove(stream)
+        self._phases[stream.phase] -= 1
         rtp, rtcp = stream.pair.rtp.fileno(), stream.pair.rtcp.fileno()
         self._ready.forget(rtp)
         self._ready.forget(rtcp)
         del self._streams[rtp], self._reports[rtcp]
+        self._read_at.pop(stream, None)
         next(ports for ports in self._ports if ports.host == stream.pair.address.host).give_back(stream.pair)
         self._open -= 1

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import trio
 
 from callactors.audio.format import AudioFormat
-from callactors.net.media_ahead import TOGETHER
 from callactors.rtp.events import AudioSent, MediaEvent, UtteranceHeard, UtteranceStarted
 from callactors.rtp.playout import Began, Finished
+
+TOGETHER = 5  # frames that left one by one are told in pieces of so many
 
 
 class Spoken:

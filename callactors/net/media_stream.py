@@ -17,9 +17,10 @@ from callactors.audio.codec import POSITIONS, Codec
 from callactors.audio.codecs import make_codec
 from callactors.audio.convert import Converter
 from callactors.audio.format import AudioFormat
+from callactors.audio.g711 import Samples
 from callactors.errors import MalformedPacket
 from callactors.net.departures import Departures
-from callactors.net.media_ahead import TOGETHER, Ahead
+from callactors.net.media_ahead import Ahead
 from callactors.net.media_door import Door
 from callactors.net.media_fill import Fill
 from callactors.net.media_reports import Reports
@@ -39,7 +40,6 @@ from callactors.rtp.telephone_event import EventPacket
 from callactors.sdp.offer import Agreement
 
 FRAME_TIME = 0.020  # seconds
-MISSED = 0.1  # seconds without a packet: from then on `look` is wanted in every slot
 WAITING = 16  # datagrams of one run that may wait in the kernel
 SWEEP = 0.25  # seconds between looks at silence, latch and reports
 _ONE_WAY = (HOLD + FRAME) / 8  # ms we may hold audio back, for the E-model
@@ -52,10 +52,10 @@ class MediaStream:
     """
 
     __slots__ = (
-        "_agreement", "_ahead", "_codec", "_collided", "_deliver", "_door", "_frame", "_keying", "_on_close",
+        "_agreement", "_ahead", "_codec", "_collided", "_deliver", "_door", "_frame", "_keying", "_missed", "_on_close",
         "_on_full", "_outgoing", "_place", "_playout", "_quality", "_random", "_receiver", "_receives",
         "_relay_to", "_relayed", "_reports", "_sender", "_sends", "_silence", "_spoken", "_sweep_at", "_wait",
-        "address", "counts", "fetch", "fill", "handle", "not_sent", "opened", "pair",
+        "address", "counts", "fetch", "fill", "handle", "not_sent", "opened", "pair", "phase",
     )  # fmt: skip
 
     def __init__(
@@ -95,7 +95,8 @@ class MediaStream:
         self._relayed: Relay | None = None
         self._spoken = Spoken(deliver)
         self._ahead = Ahead(self._playout, self.fill, self._sender)
-        self._place = departures.join(self, phase)
+        self.phase, self._place = phase, departures.join(self, phase)
+        self._missed = True  # nothing comes just now: `look` is wanted in every slot
         self._wait = 0  # positions from the first packet of a run to its last, where packets come in runs
         self._outgoing: list[bytes] = []  # datagrams of this slot
         self._sweep_at = now
@@ -127,6 +128,7 @@ class MediaStream:
         self._agreement, self._codec = agreement, codec
         self._sends = agreement.direction in ("sendrecv", "sendonly") and reachable(remote)
         self._receives = agreement.direction in ("sendrecv", "recvonly")
+        self._missed = self._receives
         self._silence.restart(now)
         self._reports.rate = codec.clock_rate
         self.fill.speak(codec.format)
@@ -150,6 +152,11 @@ class MediaStream:
     def started(self) -> bool:
         """Whether anything has been agreed on yet."""
         return self._agreement is not None
+
+    def fill_with(self, sound: Samples | None) -> None:
+        """What leaves while nothing is said: this over and over (see Fill.play), or silence."""
+        self._take_back(trio.current_time())
+        self.fill.play(sound)
 
     def play(self, utterance: str, audio: bytes) -> None:
         """Queue audio; never blocks. Raises PlayoutFull past 90 s."""
@@ -242,6 +249,7 @@ class MediaStream:
         if receiver is not None and self._receives and self._relay_to is None:
             taken = receiver.receive_run(run, seen_at, now)
             if taken:
+                self._missed = False
                 self._silence.heard_at = now
                 if door.latch is not None:
                     door.latch.heard_at = now
@@ -257,8 +265,9 @@ class MediaStream:
     def _read_all(self, now: float) -> None:
         """What has come and waits for the rest of its run."""
         if self._door.connected:
-            self._door.together = WAITING
+            together, self._door.together = self._door.together, WAITING
             self._door.fetch()
+            self._door.together = together
             self._read_run(now)
 
     def _hear_known(self, data: bytes, now: float, *, timed: bool) -> None:
@@ -298,6 +307,7 @@ class MediaStream:
         receiver = self._receiver
         if receiver is None or not self._receives:
             return
+        self._missed = False
         self._silence.heard_at = now
         digits = receiver.receive(packet, now, timed=timed)
         if packet.ssrc == self._sender.ssrc and not self._collided:
@@ -388,11 +398,10 @@ class MediaStream:
             self._spoken.tell(format, now)
             return
         position = max(0, round((scheduled - self.opened) * POSITIONS))
-        hears = not self._receives or now - self._silence.heard_at < MISSED
-        if hears and self._relayed is None and self._ahead.make(at, position):
+        if not self._missed and self._relayed is None and self._ahead.make(at, position):
             self._spoken.tell(format, now)
             self._place.fly(self._door.way_out, self._ahead.datagrams)
-            self._frame += TOGETHER - 1
+            self._frame += len(self._ahead.datagrams) - 1
             return
         audio = self._playout.take()
         audio = relayed if audio is None else audio
@@ -410,6 +419,12 @@ class MediaStream:
     def skip(self, now: float) -> None:
         """Some slots do not come."""
         self._take_back(now)
+
+    def miss(self, now: float) -> None:
+        """Nothing has come for longer than a batch takes."""
+        if self._receives:
+            self._missed = True
+            self._take_back(now)
 
     def _take_back(self, now: float) -> None:
         """Packets made for slots to come, if there are any, do not leave; what has left is told."""
@@ -458,6 +473,7 @@ class MediaStream:
         agreement, latch = self._agreement, self._door.latch
         if agreement is None or latch is None or self._receiver is None or not reachable(latch.target):
             return
+        self._take_back(now)  # it is no packet sent before it has left
         sender = self._sender
         timestamp = sender.timestamp(round((now - self.opened) * POSITIONS))
         data = self._reports.write(sender, timestamp, self._receiver.source, now, leaving=leaving)

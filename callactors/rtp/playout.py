@@ -121,12 +121,13 @@ class Playout:
         """Whether there is nothing to say in the next slots, as far as is known."""
         return not self._audio and not self._edge
 
-    def take_several(self, frames: int) -> bytes:
-        """So many frames at once, where they are the middle of an utterance of which more is queued; else nothing."""
-        if self._edge or not self._queue:
+    def take_several(self, most: int) -> bytes:
+        """Some frames at once, where they are the middle of an utterance of which more is queued; else nothing."""
+        if self._edge or not self._queue or not self._queue[0].sent:
             return b""
-        mark, size = self._queue[0], frames * self._frame
-        if mark.queued <= size or not mark.sent:
+        mark = self._queue[0]
+        size = min(most, (mark.queued - 1) // self._frame) * self._frame
+        if size <= 0:
             return b""
         mark.queued -= size
         mark.sent += size

@@ -88,7 +88,7 @@ async def test_media_to_a_port_of_our_own_media_is_488_even_from_this_machine(
         talking(tmp_path) as talk,
         scripted_caller(talk.house.endpoint.address, host="127.0.0.31", seed=8) as other,
     ):
-        ours = next(group[0] for group in talk.house.plane._groups if group).address
+        ours = next(iter(talk.house.plane._streams.values())).address
         assert await refused(other, sdp(ours.host, ours.port)) == 488
         assert await refused(other, sdp(ours.host, ours.port + 1)) == 488
         await talk.goes_on()

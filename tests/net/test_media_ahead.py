@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from callactors.net.media_ahead import TOGETHER
+from callactors.net.media_ahead import MOST
 from callactors.rtp.events import AudioSent, UtteranceHeard
 from callactors.testing.media_peer import Table, laid
 
@@ -91,7 +91,7 @@ async def test_a_new_agreement_loses_nothing_of_what_is_said(autojump_clock: tri
     told = table.of(AudioSent)
     assert b"".join(event.audio for event in told) == SPEECH
     assert all(one.position + len(one.audio) == two.position for one, two in itertools.pairwise(told))
-    assert max(len(event.audio) for event in told) <= (TOGETHER + 1) * FRAME
+    assert max(len(event.audio) for event in told) <= (MOST + 1) * FRAME
 
 
 @pytest.mark.parametrize("wait", [0.200, 0.221, 0.241, 0.261, 0.281])

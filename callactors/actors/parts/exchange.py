@@ -148,7 +148,7 @@ class Exchange:
         Whatever it says to that: while it is held it hears what its trunk's `hold` says, and nobody hears it.
         """
         self.holding, self.sdp.wanted = on, "sendonly" if on else "sendrecv"
-        self.stream.fill.play(melody() if on and self.trunk.hold == "music" else None)
+        self.stream.fill_with(melody() if on and self.trunk.hold == "music" else None)
         if not self.confirmed:
             await trio.lowlevel.checkpoint()
             return False
