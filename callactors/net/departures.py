@@ -1,8 +1,8 @@
 """When packets leave that were made for slots to come, and who has to make the next ones. Rules of this file:
 
 - Ticks are numbers, this owns no clock. A stream's slots are every SLOT-th tick, from its phase on.
-- Streams that made their packets in one tick leave together until those are gone (a cohort): fifty sends in a row cost
-  half of what they cost with other work in between, so nothing of a stream is touched but what leaves.
+- What was made in one tick leaves in step (a cohort), and nothing of a stream is touched but the packet: sends in a row
+  cost less than sends with other work in between.
 - Every stream is due at one tick: behind its packets, or at its next slot.
 """
 
@@ -79,7 +79,7 @@ class Place(Generic[S]):
 
 
 class Departures(Generic[S]):
-    """Those of one clock, which calls `leave`, `due` and `depart` with every tick, `skip_to` when it leaves some out."""
+    """Those of one clock: it calls `leave`, `due` and `depart` at every slot, and `skip_to` when it leaves some out."""
 
     def __init__(self) -> None:
         self._due: dict[int, dict[S, Place[S]]] = {}

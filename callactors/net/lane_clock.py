@@ -2,8 +2,7 @@
 
 - Once a tick every lane that has something is read, MOST at most, and no more after LONGEST: others come first then.
 - What is read at a tick can still leave in a packet of that tick, so that nothing waits for this.
-- What many lanes have to say in one tick is written by all of them in a row: one in between other work costs three times
-  as much.
+- What many lanes have to say in one tick is written in a row: one write between other work costs twice as much.
 - While the clock does not run nobody is read: `running` is false then, and who was being read is told to read itself.
 """
 

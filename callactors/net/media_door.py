@@ -26,8 +26,8 @@ BUFFER = 2_048
 
 
 class Door:
-    """One stream's. `run` are the latched source's datagrams that were fetched, the first of which had come by `seen_at`;
-    `fetched` is one of whoever `source` is, where the socket is not connected; None once it was read.
+    """One stream's. `run` are datagrams of the latched source that were fetched; the first came by `seen_at` (0.0: who
+    knows). `fetched` is one of whoever `source` is, where the socket is not connected; None once it was read.
     """
 
     __slots__ = (

@@ -80,9 +80,9 @@ class Source:
         self._transit = transit
 
     def followed(self, count: int, step: int, now: float) -> None:
-        """The same for packets that follow the last one, each a `step` of ticks later; only when the first came is known.
+        """The same for packets that follow the last one, each a `step` of ticks later, of which the first came now.
 
-        The jitter is sampled then: it is a mean of differences, whose others would be like these.
+        The jitter is sampled so: it is a mean of differences, and the others would be like these.
         """
         self.arrived(self.timestamp + step, now)
         self.timestamp += count * step

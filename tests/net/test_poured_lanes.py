@@ -259,3 +259,53 @@ def test_what_cannot_be_watched_is_said_so(tmp_path: Path) -> None:
         assert not reader.watch(file.fileno(), Nobody())
     reader.tick()
     reader.stop()
+
+
+async def test_what_many_lanes_say_in_a_tick_leaves_at_its_end_and_before_what_is_said_later() -> None:
+    heard: list[str] = []
+
+    async def listens(connection: Served) -> None:
+        while True:
+            heard.append(await connection.receive())
+
+    async with bench(listens) as made:
+        made.clock.gather()
+        assert made.connection.send_nowait(b"1")
+        assert made.connection.send_nowait(b"2")
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        assert heard == []
+        made.clock.finish()
+        made.clock.gather()
+        assert made.connection.send_nowait(b"3")
+        await made.connection.send("4")  # an event does not wait for audio, and does not overtake it
+        made.clock.finish()
+        assert made.connection.send_nowait(b"5")
+        await trio.testing.wait_all_tasks_blocked(0.02)
+    assert heard == ["1", "2", "3", "4", "5"]
+
+
+async def test_a_lane_that_broke_before_it_could_write_is_told_as_lost_and_holds_up_no_other() -> None:
+    async def leaves(connection: Served) -> None:
+        await connection.abort()
+
+    async with bench(leaves) as made, bench(says([]), clock=made.clock) as other:
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        for _ in range(3):
+            made.clock.gather()
+            with suppress(ModelFailed):
+                made.connection.send_nowait(b"1")
+            assert other.connection.send_nowait(b"1")
+            made.clock.finish()
+            await trio.testing.wait_all_tasks_blocked(0.02)
+        await made.tick_until(lambda: made.ended)
+        assert other.ended is None
+    assert made.ended is not None
+    assert made.ended.code == "ws_1006"
+
+
+async def test_what_was_said_by_a_lane_that_closes_in_the_same_tick_is_nobodys_error() -> None:
+    async with bench(says([])) as made:
+        made.clock.gather()
+        assert made.connection.send_nowait(b"1")
+        await made.connection.abort()
+        made.clock.finish()
