@@ -101,10 +101,11 @@ class MediaPlane:
                 self._epoch, self._index = trio.current_time(), (self._index // SLOT + 1) * SLOT
                 self._epoch -= self._index * TICK
                 self._departures.skip_to(self._index)
-                self._awaited.clear()
                 while self._open:
                     await trio.sleep_until(self._epoch + self._index * TICK)
                     self._tick(trio.current_time())
+                self._awaited.clear()
+                self._before.clear()
                 self.lanes.stop()
                 self._wake = trio.Event()
         finally:
@@ -227,7 +228,7 @@ class MediaPlane:
                 behind.append(stream)
                 reading.append(stream)
             elif wait:
-                self._awaited.setdefault(self._index + wait // TICK_LENGTH, []).append(stream)
+                self._awaited.setdefault(self._index + -(-wait // TICK_LENGTH), []).append(stream)
             else:
                 reading.append(stream)
 

@@ -39,7 +39,6 @@ from callactors.rtp.silence import SilenceWatch
 from callactors.rtp.telephone_event import EventPacket
 from callactors.sdp.offer import Agreement
 
-FRAME_TIME = 0.020  # seconds
 WAITING = 16  # datagrams of one run that may wait in the kernel
 SWEEP = 0.25  # seconds between looks at silence, latch and reports
 _ONE_WAY = (HOLD + FRAME) / 8  # ms we may hold audio back, for the E-model
@@ -226,8 +225,10 @@ class MediaStream:
 
     def noticed(self, now: float) -> int:
         """Its RTP socket has something. Returns the positions (1/8000 s) after which the rest of a run is there too."""
+        if not self._door.connected:
+            return 0
         self._door.seen_at = now
-        return self._wait if self._door.connected else 0
+        return self._wait
 
     def read(self, now: float) -> None:
         """What `fetch` has taken; nothing, where another stream's fact has closed this one since."""
@@ -242,10 +243,11 @@ class MediaStream:
     def _read_run(self, now: float) -> None:
         """What came on a connected socket: it is the latched source's."""
         door, receiver = self._door, self._receiver
-        if not door.run:
+        run = door.take_run(now) if door.run else ()
+        seen_at, door.seen_at = door.seen_at or now, 0.0
+        if not run:
             return
-        run, seen_at, door.seen_at = door.take_run(now), door.seen_at or now, 0.0
-        taken = 0
+        taken, lasts = 0, FRAME if receiver is None else receiver.length
         if receiver is not None and self._receives and self._relay_to is None:
             taken = receiver.receive_run(run, seen_at, now)
             if taken:
@@ -254,7 +256,7 @@ class MediaStream:
                 if door.latch is not None:
                     door.latch.heard_at = now
         for index in range(taken, len(run)):  # something is missing, late, or of another kind
-            at = min(now, seen_at + index * FRAME_TIME)
+            at = min(now, seen_at + index * lasts / POSITIONS)
             self._hear_known(run[index], at, timed=index == 0)
         if receiver is not None:
             door.together = receiver.together

@@ -41,6 +41,7 @@ QUIET = -45.0  # dBFS
 LATE_IN_A_ROW = 5
 NEW_SOURCE = 3  # packets
 SINGLY = 50  # packets
+RUN = 12  # packets: a batch of the shortest there are
 EXPECTING = 3.0  # seconds after a re-offer
 GONE = 0.2  # seconds without a new packet after which old numbers are a beginning
 ACTIVE = 0.1  # seconds since its last packet for which a source counts as talking
@@ -398,7 +399,7 @@ class Receiver:
         if self._singly:
             return 1
         lacking = BATCH - self._size if self._size < BATCH else BATCH
-        return max(1, -(-lacking // self.length))
+        return min(max(1, -(-lacking // self.length)), RUN)
 
     @property
     def pending(self) -> bool:

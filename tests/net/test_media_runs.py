@@ -48,6 +48,24 @@ async def test_a_batch_is_told_within_two_ticks_of_its_last_packet(phase: float,
     assert {len(batch.audio) for batch in table.of(AudioArrived)[2:-1]} == {480}
 
 
+@pytest.mark.parametrize("size", [1, 8, 20, 40, 80, 240, 320, 480, 960])
+async def test_packets_of_any_length_are_all_heard_and_in_time(size: int, autojump_clock: object) -> None:
+    async with laid() as table:
+        table.start()
+        await trio.sleep(0.2)
+        begin, count = trio.current_time(), 3 * 8000 // size
+        for n in range(count):
+            await trio.sleep_until(begin + n * size / 8000)
+            packet = table.peer.packet(bytes([n % 100 + 1]) * size, timestamp=n * size)
+            table.peer.rtp.sendto(packet, table.stream.address)
+        await trio.sleep(0.006)
+        late = max(delays(table, table.stream.opened + SETTLED))
+        quality, _ = table.stream.close()
+    assert (quality.packets, quality.lost, quality.late) == (count, 0, 0)
+    assert len(table.heard) == count * size
+    assert late <= 0.011
+
+
 @pytest.mark.parametrize("lateness", [0.03, 0.045, 0.055])
 @pytest.mark.parametrize("which", [75, 76, 77])
 async def test_the_first_packet_that_is_late_is_heard_like_any_other(
