@@ -82,6 +82,7 @@ class ByteLane:
         self._tls: _Tls | None = None
         self._unsent = bytearray()
         self._posted = b""  # what the clock has us write soon
+        self._broken = False  # when it was to be written
         self._writing = trio.Lock()
         self._closed = False
         self._pouring: _Pouring | None = None
@@ -144,6 +145,8 @@ class ByteLane:
 
         Whether it could be written is only known later: a lane that is broken says so to the next one.
         """
+        if self._broken:
+            raise trio.BrokenResourceError
         if not clock.gathers:
             self.write(data)
             return
@@ -153,9 +156,11 @@ class ByteLane:
 
     def _write_posted(self) -> None:
         data, self._posted = self._posted, b""
-        if data:
-            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        try:
+            if data:
                 self.write(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._broken = True
 
     def _send(self, data: bytes) -> bool:
         if self._closed:

@@ -1,6 +1,6 @@
 """Lanes that are read and written by the media clock instead of by a task each: to wake a task costs more than to read.
 
-- Once a tick every lane that has something is read, MOST at most, and no more after LONGEST: others come first then.
+- At every slot every lane that has something is read, MOST at most, and no more after LONGEST: others come first then.
 - What is read at a tick can still leave in a packet of that tick, so that nothing waits for this.
 - What many lanes have to say in one tick is written in a row: one write between other work costs twice as much.
 - While the clock does not run nobody is read: `running` is false then, and who was being read is told to read itself.
@@ -15,7 +15,7 @@ import trio
 
 from callactors.net.ready_sockets import ReadySockets
 
-MOST = 64  # lanes a tick
+MOST = 128  # lanes a time
 LONGEST = 0.010  # seconds
 
 

@@ -79,7 +79,7 @@ class MediaPlane:
         self._ready = ReadySockets()
         self._departures: Departures[MediaStream] = Departures()
         self._awaited: dict[int, list[MediaStream]] = {}  # by the tick in which their runs should have come
-        self._read_at: dict[MediaStream, int] = {}  # ticks, the oldest first: of whom something may be missed
+        self._heard_at: dict[MediaStream, int] = {}  # ticks, the oldest first: of whose audio some may be missed
         self._before: set[MediaStream] = set()  # those that were read in the tick before
         self._full: list[MediaStream] = []  # those with a batch to tell, once everything of a tick was read
         self._streams: dict[int, MediaStream] = {}  # by the descriptor of their RTP socket
@@ -131,6 +131,7 @@ class MediaPlane:
             departures=self._departures,
             phase=phase,
             on_full=lambda stream: self._full.append(stream),
+            on_hurry=lambda stream: self._await(stream, 1),
             on_close=self._closed,
         )
         self._phases[phase] += 1
@@ -199,10 +200,10 @@ class MediaPlane:
             stream.fetch()
         for stream in reading:
             self._ready.again(stream.handle)
-            self._read_at.pop(stream, None)
-            self._read_at[stream] = self._index
         for stream in reading:
-            stream.read(now)
+            if stream.read(now):
+                self._heard_at.pop(stream, None)
+                self._heard_at[stream] = self._index
         for stream in behind:
             self._catch_up(stream, now)
         self._before = set(reading)
@@ -228,17 +229,20 @@ class MediaPlane:
                 behind.append(stream)
                 reading.append(stream)
             elif wait:
-                self._awaited.setdefault(self._index + -(-wait // TICK_LENGTH), []).append(stream)
+                self._await(stream, -(-wait // TICK_LENGTH))
             else:
                 reading.append(stream)
 
+    def _await(self, stream: MediaStream, ticks: int) -> None:
+        self._awaited.setdefault(self._index + ticks, []).append(stream)
+
     def _miss(self, now: float) -> None:
-        """Of whom nothing has been read for a while."""
-        while self._read_at:
-            stream, tick = next(iter(self._read_at.items()))
+        """Of whom nothing has been heard for a while."""
+        while self._heard_at:
+            stream, tick = next(iter(self._heard_at.items()))
             if self._index - tick < MISSED:
                 return
-            del self._read_at[stream]
+            del self._heard_at[stream]
             stream.miss(now)
 
     def _catch_up(self, stream: MediaStream, now: float) -> None:
@@ -272,6 +276,6 @@ class MediaPlane:
         self._ready.forget(rtp)
         self._ready.forget(rtcp)
         del self._streams[rtp], self._reports[rtcp]
-        self._read_at.pop(stream, None)
+        self._heard_at.pop(stream, None)
         next(ports for ports in self._ports if ports.host == stream.pair.address.host).give_back(stream.pair)
         self._open -= 1

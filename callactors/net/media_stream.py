@@ -52,7 +52,7 @@ class MediaStream:
 
     __slots__ = (
         "_agreement", "_ahead", "_codec", "_collided", "_deliver", "_door", "_frame", "_keying", "_missed", "_on_close",
-        "_on_full", "_outgoing", "_place", "_playout", "_quality", "_random", "_receiver", "_receives",
+        "_on_full", "_on_hurry", "_outgoing", "_place", "_playout", "_quality", "_random", "_receiver", "_receives",
         "_relay_to", "_relayed", "_reports", "_sender", "_sends", "_silence", "_spoken", "_sweep_at", "_wait",
         "address", "counts", "fetch", "fill", "handle", "not_sent", "opened", "pair", "phase",
     )  # fmt: skip
@@ -68,6 +68,7 @@ class MediaStream:
         departures: Departures[MediaStream],
         phase: int,
         on_full: Callable[[MediaStream], None],
+        on_hurry: Callable[[MediaStream], None],
         on_close: Callable[[MediaStream], None],
     ) -> None:
         self.pair, self.address = pair, pair.address
@@ -78,7 +79,7 @@ class MediaStream:
         self.counts = self._door.counts
         self.opened = now
         self._deliver, self._random = deliver, random
-        self._on_full, self._on_close = on_full, on_close
+        self._on_full, self._on_hurry, self._on_close = on_full, on_hurry, on_close
         self._silence = SilenceWatch(*patience, now)
         self._playout = Playout()
         self._reports = Reports(random)
@@ -95,7 +96,7 @@ class MediaStream:
         self._spoken = Spoken(deliver)
         self._ahead = Ahead(self._playout, self.fill, self._sender)
         self.phase, self._place = phase, departures.join(self, phase)
-        self._missed = True  # nothing comes just now: `look` is wanted in every slot
+        self._missed = True  # no audio comes just now: `look` is wanted in every slot
         self._wait = 0  # positions from the first packet of a run to its last, where packets come in runs
         self._outgoing: list[bytes] = []  # datagrams of this slot
         self._sweep_at = now
@@ -166,6 +167,8 @@ class MediaStream:
     def end(self, utterance: str) -> None:
         """No more audio of this utterance comes: UtteranceHeard follows its last frame."""
         self._playout.end(utterance)
+        if self._playout.notices:
+            self._take_back(trio.current_time())  # it had been heard already: have the next slot tell so
 
     def flush(self) -> Heard:
         """Barge-in: drop what is queued, say what was heard. Later audio of these utterances is ignored."""
@@ -188,6 +191,7 @@ class MediaStream:
         self._read_all(trio.current_time())
         former, self._relay_to = self._relay_to, other
         self._door.together, self._wait = 1, 0
+        self._on_hurry(self)
         if former is not None and former is not other:
             former._relayed = None
 
@@ -230,15 +234,24 @@ class MediaStream:
         self._door.seen_at = now
         return self._wait
 
-    def read(self, now: float) -> None:
-        """What `fetch` has taken; nothing, where another stream's fact has closed this one since."""
-        if self._quality is not None:
-            return
+    def read(self, now: float) -> bool:
+        """What `fetch` has taken; nothing, where another stream's fact has closed this one since.
+
+        Returns whether there is more audio of the far end now.
+        """
+        receiver = self._receiver
+        before = -1 if receiver is None else receiver.tail
         source, self._door.source = self._door.source, None
+        if self._quality is not None:
+            return False
         if source is None:
             self._read_run(now)
         else:
             self._received(self._door.fetched, source, now)
+        if receiver is None or receiver.tail == before or self._quality is not None:
+            return False
+        self._missed = False
+        return True
 
     def _read_run(self, now: float) -> None:
         """What came on a connected socket: it is the latched source's."""
@@ -251,7 +264,6 @@ class MediaStream:
         if receiver is not None and self._receives and self._relay_to is None:
             taken = receiver.receive_run(run, seen_at, now)
             if taken:
-                self._missed = False
                 self._silence.heard_at = now
                 if door.latch is not None:
                     door.latch.heard_at = now
@@ -309,7 +321,6 @@ class MediaStream:
         receiver = self._receiver
         if receiver is None or not self._receives:
             return
-        self._missed = False
         self._silence.heard_at = now
         digits = receiver.receive(packet, now, timed=timed)
         if packet.ssrc == self._sender.ssrc and not self._collided:
@@ -364,9 +375,9 @@ class MediaStream:
 
         Each for all streams of a slot before the next: small steps that take turns throw each other out of the cache.
         """
+        self._take_back(now)
         if not self._sends or self._codec is None or self._quality is not None:
             return
-        self._take_back(now)
         if frame != self._frame + 1:
             self._sender.gap()
             self._spoken.tell(self._codec.format, now)
@@ -401,9 +412,9 @@ class MediaStream:
             return
         position = max(0, round((scheduled - self.opened) * POSITIONS))
         if not self._missed and self._relayed is None and self._ahead.make(at, position):
-            self._spoken.tell(format, now)
             self._place.fly(self._door.way_out, self._ahead.datagrams)
             self._frame += len(self._ahead.datagrams) - 1
+            self._spoken.tell(format, now)
             return
         audio = self._playout.take()
         audio = relayed if audio is None else audio
@@ -423,7 +434,7 @@ class MediaStream:
         self._take_back(now)
 
     def miss(self, now: float) -> None:
-        """Nothing has come for longer than a batch takes."""
+        """No audio has come for longer than a batch takes."""
         if self._receives:
             self._missed = True
             self._take_back(now)

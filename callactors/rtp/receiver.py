@@ -42,6 +42,7 @@ LATE_IN_A_ROW = 5
 NEW_SOURCE = 3  # packets
 SINGLY = 50  # packets
 RUN = 12  # packets: a batch of the shortest there are
+EVEN = 6.0  # ms of jitter; ticks of 5 ms add 2 to 3
 EXPECTING = 3.0  # seconds after a re-offer
 GONE = 0.2  # seconds without a new packet after which old numbers are a beginning
 ACTIVE = 0.1  # seconds since its last packet for which a source counts as talking
@@ -214,6 +215,13 @@ class Receiver:
         self._joined = max(self._joined, self.source.highest)
         self._watched += len(pieces)
         if self._watched >= WATCH:
+            self._watch_run_over()
+
+    def _watch_run_over(self) -> None:
+        """The times of a run are the latest that can be: nobody is moved back for them, but asked packet by packet."""
+        if self._quickest > DRIFT:
+            self._singly, self._quickest, self._watched = SINGLY, 1 << 30, 0
+        else:
             self._watch_over()
 
     def _other(self, packet: RtpPacket, source: Source, sequence: int, now: float, timed: bool) -> list[str]:
@@ -394,12 +402,18 @@ class Receiver:
     def together(self) -> int:
         """Packets that are worth receiving in one go: those that a batch lacks, or the next one.
 
-        For a while one by one, where that was no success: of what is late or lost each time of arrival is wanted.
+        One by one, for a while, where that was no success, and where they do not come evenly: of what is late, lost or
+        bunched each time of arrival is wanted, and nothing should wait for a rest that has come already.
         """
-        if self._singly:
+        if self._singly or self.source is None or self.source.jitter_ms > EVEN:
             return 1
         lacking = BATCH - self._size if self._size < BATCH else BATCH
         return min(max(1, -(-lacking // self.length)), RUN)
+
+    @property
+    def tail(self) -> int:
+        """The position up to which there is audio, heard or filled in; -1 before the first packet."""
+        return self._tail
 
     @property
     def pending(self) -> bool:

@@ -10,7 +10,7 @@ import trio.testing
 
 from callactors.audio.tone import sine
 from callactors.rtp import rtcp
-from callactors.rtp.events import AudioArrived, DigitArrived
+from callactors.rtp.events import AudioArrived, AudioSent, DigitArrived, MediaEvent, UtteranceHeard
 from callactors.testing.media_peer import Table, laid
 
 FRAME = 160
@@ -105,6 +105,81 @@ async def test_silence_without_packets_is_filled_slot_by_slot(wait: float, autoj
     assert filled[0].at - table.stream.opened <= stopped + 0.02 + 0.1 + 0.06 + 0.025
     assert max(two.at - one.at for one, two in itertools.pairwise(filled)) <= 0.065
     assert len(audio.rstrip(b"\xff")) <= 5 * FRAME  # a batch that was whole, and the rest
+
+
+@pytest.mark.parametrize("apart", [0.0001, 0.003])
+async def test_packets_that_come_in_bunches_are_heard_without_a_gap_and_told_at_once(
+    apart: float, autojump_clock: object
+) -> None:
+    """A gateway that polls every 60 ms: a run's packets are there before anybody would wait for them."""
+    async with laid() as table:
+        table.start()
+        await talk(table, 20, late={n: (2 - n % 3) * (0.02 - apart) for n in range(1_000)})
+        since = table.stream.opened + 5
+        batches = [batch for batch in table.of(AudioArrived) if batch.at > since]
+        audio = b"".join(batch.audio for batch in batches)
+        late = delays(table, since)
+    assert sum(batch.lost_ms for batch in batches) == 0
+    numbers = [audio[at] for at in range(FRAME // 2, len(audio), FRAME)]
+    assert all(two == one % 100 + 1 for one, two in itertools.pairwise(numbers))
+    assert max(late) - min(late) <= 0.011
+
+
+@pytest.mark.parametrize("kind", [13, 96, 101])
+async def test_packets_without_audio_do_not_make_silence_come_in_lumps(kind: int, autojump_clock: object) -> None:
+    """Comfort noise, what nobody agreed on, a key that is held."""
+    async with laid() as table:
+        table.start()
+        await talk(table, 2)
+        stopped, stamp = trio.current_time(), table.peer.sequence * FRAME
+        for n in range(25):
+            await trio.sleep(0.06)
+            payload = bytes([5, 10]) + (480 * n + 480).to_bytes(2, "big") if kind == 101 else b"\x40"
+            table.peer.rtp.sendto(table.peer.packet(payload, kind=kind, timestamp=stamp), table.stream.address)
+        filled = [one for one in table.of(AudioArrived) if one.at > stopped + 0.1]
+    assert len(filled) >= 20
+    assert max(two.at - one.at for one, two in itertools.pairwise(filled)) <= 0.065
+
+
+@pytest.mark.parametrize("wait", [0.02 * n + 0.003 for n in range(10)])
+async def test_the_end_of_what_has_been_heard_is_told_in_the_next_slot(wait: float, autojump_clock: object) -> None:
+    async with laid() as table:
+        table.start()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(talk, table, 4)
+            await trio.sleep(1)
+            table.stream.play("u", b"\x11" * 800)
+            await trio.sleep(1 + wait)
+            asked = trio.current_time()
+            table.stream.end("u")
+            await trio.sleep(0.5)
+            nursery.cancel_scope.cancel()
+    [heard] = table.of(UtteranceHeard)
+    assert heard.at - asked <= 0.021
+
+
+async def test_who_asks_what_was_heard_while_being_told_what_was_sent_gets_an_answer(autojump_clock: object) -> None:
+    async with laid() as table:
+        heard: list[int] = []
+
+        def deliver(event: MediaEvent) -> None:
+            if isinstance(event, AudioSent):
+                heard.append(other.heard().ms)
+
+        first, other = table.stream, table.plane.open(deliver)
+        table.stream = other
+        table.start()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(talk, table, 4)
+            await trio.sleep(1.5)
+            other.play("u", b"\x11" * 8000)
+            await trio.sleep(2)
+            nursery.cancel_scope.cancel()
+        table.stream = first
+        sent = [packet.payload for packet in table.peer.received()]
+    assert heard == sorted(heard)
+    assert heard[-1] <= 1000
+    assert b"".join(sent).count(0x11) == 8000
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.02, 0.04])

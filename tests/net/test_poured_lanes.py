@@ -5,6 +5,7 @@ The tests are the clock: nothing is read until they say `tick`.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +18,7 @@ import trio.lowlevel
 import trio.testing
 
 from callactors.errors import ModelFailed
+from callactors.net.byte_lane import ByteLane
 from callactors.net.lane_clock import LaneClock, Readable
 from callactors.net.websocket import AT_ONCE, Connection, open_websocket
 from callactors.net.websocket_server import Served, serve
@@ -301,6 +303,22 @@ async def test_a_lane_that_broke_before_it_could_write_is_told_as_lost_and_holds
         assert other.ended is None
     assert made.ended is not None
     assert made.ended.code == "ws_1006"
+
+
+async def test_a_lane_that_could_not_be_written_says_so_to_the_next_one() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.setblocking(False)
+        ours.shutdown(socket.SHUT_WR)
+        lane, clock = ByteLane(ours), LaneClock()
+        clock.gather()
+        lane.post(b"1", clock)
+        clock.finish()
+        clock.gather()
+        with pytest.raises(trio.BrokenResourceError):
+            lane.post(b"2", clock)
+        clock.finish()
+        lane.close()
 
 
 async def test_what_was_said_by_a_lane_that_closes_in_the_same_tick_is_nobodys_error() -> None:
