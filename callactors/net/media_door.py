@@ -23,6 +23,7 @@ from callactors.sdp.offer import Agreement
 KEPT = 16  # packets of a source not believed yet
 DRAIN = 1_024  # datagrams that may have queued up before connect(); with more, connecting is tried again later
 BUFFER = 2_048
+WAITING = 16  # datagrams of one run that may wait in the kernel
 
 
 class Door:
@@ -32,7 +33,7 @@ class Door:
 
     __slots__ = (
         "_kept", "_recv", "_transmit", "connected", "counts", "fetched", "latch", "pair", "run", "seen_at", "source",
-        "srtp", "together",
+        "srtp", "together", "wait",
     )  # fmt: skip
 
     def __init__(self, pair: Pair) -> None:
@@ -42,7 +43,7 @@ class Door:
         self.srtp: Srtp | None = None
         self.run: list[bytes] = []
         self.seen_at = 0.0
-        self.together = 1
+        self.together, self.wait = 1, 0
         self.fetched = b""
         self.source: Source | None = None
         self._recv, self._transmit = pair.rtp.recv, pair.rtp.send
@@ -76,6 +77,23 @@ class Door:
         return [] if self.srtp is None else self.srtp.unopened()
 
     # -- in ------------------------------------------------------------------------------------------------------
+
+    def foresee(self, together: int, length: int) -> None:
+        """So many packets, each of this length (positions, 1/8000 s), are fetched in one go from now on."""
+        self.together, self.wait = together, (together - 1) * length
+
+    def noticed(self, now: float) -> int:
+        """The RTP socket has something. Returns the positions after which the rest of a run should be there too."""
+        if not self.connected:
+            return 0
+        self.seen_at = now
+        return self.wait
+
+    def fetch_all(self) -> None:
+        """Take what is there of the latched source, whether a run is whole or not."""
+        together, self.together = self.together, WAITING
+        self.fetch()
+        self.together = together
 
     def fetch(self) -> bool:
         """Take what is wanted from the RTP socket, as far as it is there; whether anything is."""

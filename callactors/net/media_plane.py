@@ -193,9 +193,8 @@ class MediaPlane:
 
         A burst, a flood, or a clock that was late leaves more: who is read once a tick for these hears ever later.
         """
-        reading = [stream for stream in self._awaited.pop(self._index, ()) if not stream.closed]
-        behind: list[MediaStream] = []
-        self._notice(now, reading, behind)
+        reading, behind = self._noticed(now)
+        reading += [stream for stream in self._awaited.pop(self._index, ()) if not stream.closed]
         for stream in reading:
             stream.fetch()
         for stream in reading:
@@ -216,8 +215,10 @@ class MediaPlane:
         self.together.finish()
         self.lanes.finish()
 
-    def _notice(self, now: float, reading: list[MediaStream], behind: list[MediaStream]) -> None:
-        """Whose sockets have something: they are read now, or when the rest of a run should be there."""
+    def _noticed(self, now: float) -> tuple[list[MediaStream], list[MediaStream]]:
+        """Whose sockets have something and are read now; and who of them are behind. For others a run is awaited."""
+        reading: list[MediaStream] = []
+        behind: list[MediaStream] = []
         for handle in self._ready():
             stream = self._streams.get(handle)
             if stream is None:
@@ -232,6 +233,7 @@ class MediaPlane:
                 self._await(stream, -(-wait // TICK_LENGTH))
             else:
                 reading.append(stream)
+        return reading, behind
 
     def _await(self, stream: MediaStream, ticks: int) -> None:
         self._awaited.setdefault(self._index + ticks, []).append(stream)
@@ -262,7 +264,7 @@ class MediaPlane:
 
     def _skip(self, frames: int, now: float) -> None:
         for stream in list(self._streams.values()):
-            stream.skip(now)
+            stream.take_back(now)
         self._index += frames * SLOT
         self._skipped += frames
         self._departures.skip_to(self._index)

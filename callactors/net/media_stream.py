@@ -39,7 +39,6 @@ from callactors.rtp.silence import SilenceWatch
 from callactors.rtp.telephone_event import EventPacket
 from callactors.sdp.offer import Agreement
 
-WAITING = 16  # datagrams of one run that may wait in the kernel
 SWEEP = 0.25  # seconds between looks at silence, latch and reports
 _ONE_WAY = (HOLD + FRAME) / 8  # ms we may hold audio back, for the E-model
 
@@ -53,8 +52,8 @@ class MediaStream:
     __slots__ = (
         "_agreement", "_ahead", "_codec", "_collided", "_deliver", "_door", "_frame", "_keying", "_missed", "_on_close",
         "_on_full", "_on_hurry", "_outgoing", "_place", "_playout", "_quality", "_random", "_receiver", "_receives",
-        "_relay_to", "_relayed", "_reports", "_sender", "_sends", "_silence", "_spoken", "_sweep_at", "_wait",
-        "address", "counts", "fetch", "fill", "handle", "not_sent", "opened", "pair", "phase",
+        "_relay_to", "_relayed", "_reports", "_sender", "_sends", "_silence", "_spoken", "_sweep_at", "address",
+        "counts", "fetch", "fill", "handle", "not_sent", "noticed", "opened", "pair", "phase",
     )  # fmt: skip
 
     def __init__(
@@ -74,8 +73,7 @@ class MediaStream:
         self.pair, self.address = pair, pair.address
         self._door = Door(pair)
         self.handle = pair.rtp.fileno()
-        self.fetch = self._door.fetch  # take what is wanted; `read` reads it
-        self.not_sent = self._door.not_sent
+        self.noticed, self.fetch, self.not_sent = self._door.noticed, self._door.fetch, self._door.not_sent
         self.counts = self._door.counts
         self.opened = now
         self._deliver, self._random = deliver, random
@@ -97,7 +95,6 @@ class MediaStream:
         self._ahead = Ahead(self._playout, self.fill, self._sender)
         self.phase, self._place = phase, departures.join(self, phase)
         self._missed = True  # no audio comes just now: `look` is wanted in every slot
-        self._wait = 0  # positions from the first packet of a run to its last, where packets come in runs
         self._outgoing: list[bytes] = []  # datagrams of this slot
         self._sweep_at = now
         self._quality: tuple[Quality, Quality] | None = None
@@ -110,7 +107,7 @@ class MediaStream:
             return
         now = trio.current_time()
         self._read_all(now)
-        self._take_back(now)
+        self.take_back(now)
         remote = (agreement.remote.host, agreement.remote.port)
         codec, others = self._codec_for(agreement), dict(agreement.others)
         heard = agreement.payload_type, agreement.telephone_event
@@ -155,49 +152,54 @@ class MediaStream:
 
     def fill_with(self, sound: Samples | None) -> None:
         """What leaves while nothing is said: this over and over (see Fill.play), or silence."""
-        self._take_back(trio.current_time())
+        self.take_back(trio.current_time())
         self.fill.play(sound)
 
     def play(self, utterance: str, audio: bytes) -> None:
         """Queue audio; never blocks. Raises PlayoutFull past 90 s."""
         if not self._ahead.audio:
-            self._take_back(trio.current_time())  # silence, made before this was known
+            self.take_back(trio.current_time())  # silence, made before this was known
         self._playout.play(utterance, audio)
 
     def end(self, utterance: str) -> None:
         """No more audio of this utterance comes: UtteranceHeard follows its last frame."""
         self._playout.end(utterance)
         if self._playout.notices:
-            self._take_back(trio.current_time())  # it had been heard already: have the next slot tell so
+            self.take_back(trio.current_time())  # it had been heard already: have the next slot tell so
 
     def flush(self) -> Heard:
         """Barge-in: drop what is queued, say what was heard. Later audio of these utterances is ignored."""
-        self._take_back(trio.current_time())
+        self.take_back(trio.current_time())
         self._spoken.forget()
         return self._playout.flush()
 
     def heard(self) -> Heard:
         """The utterance sounding now and how much of it has left."""
-        self._take_back(trio.current_time())
+        self.take_back(trio.current_time())
         return self._playout.heard()
 
     def queued_ms(self) -> int:
         """Milliseconds queued to play."""
-        self._take_back(trio.current_time())
+        self.take_back(trio.current_time())
         return self._playout.queued_ms()
 
     def relay_to(self, other: MediaStream | None) -> None:
         """From now on `other` says what this one hears, packet by packet; None ends that. What is played goes first."""
         self._read_all(trio.current_time())
-        former, self._relay_to = self._relay_to, other
-        self._door.together, self._wait = 1, 0
+        if other is not self._relay_to:
+            self._relays_no_more()
+        self._relay_to = other
+        self._door.foresee(1, 0)
         self._on_hurry(self)
-        if former is not None and former is not other:
+
+    def _relays_no_more(self) -> None:
+        former, self._relay_to = self._relay_to, None
+        if former is not None:
             former._relayed = None
 
     def send_digits(self, digits: str) -> None:
         """Queue digits: telephone events where agreed, tones otherwise; speech waits. Raises ValueError for others."""
-        self._take_back(trio.current_time())
+        self.take_back(trio.current_time())
         self._keying.press(digits)
 
     def pause_watch(self, paused: bool) -> None:
@@ -210,7 +212,7 @@ class MediaStream:
             return self._quality
         now = trio.current_time()
         self._read_all(now)
-        self._take_back(now)
+        self.take_back(now)
         self._quality = (self._quality_in(), self._reports.quality_out(self._sender.sent, _ONE_WAY))
         if self._codec is not None:
             self._spoken.tell(self._codec.format, now)
@@ -219,20 +221,13 @@ class MediaStream:
             if self._receiver.pending:
                 self._tell_batch(self._receiver, now)
             self._send_report(now, leaving=True)
-        self.relay_to(None)
+        self._relays_no_more()
         self._place.close()
         self._on_close(self)
         self._deliver = self._spoken.deliver = _to_nobody  # who was told holds us, and would not be freed
         return self._quality
 
     # -- packets in ----------------------------------------------------------------------------------------------
-
-    def noticed(self, now: float) -> int:
-        """Its RTP socket has something. Returns the positions (1/8000 s) after which the rest of a run is there too."""
-        if not self._door.connected:
-            return 0
-        self._door.seen_at = now
-        return self._wait
 
     def read(self, now: float) -> bool:
         """What `fetch` has taken; nothing, where another stream's fact has closed this one since.
@@ -248,10 +243,9 @@ class MediaStream:
             self._read_run(now)
         else:
             self._received(self._door.fetched, source, now)
-        if receiver is None or receiver.tail == before or self._quality is not None:
-            return False
-        self._missed = False
-        return True
+        heard = receiver is not None and receiver.tail != before and self._quality is None
+        self._missed = self._missed and not heard
+        return heard
 
     def _read_run(self, now: float) -> None:
         """What came on a connected socket: it is the latched source's."""
@@ -271,17 +265,14 @@ class MediaStream:
             at = min(now, seen_at + index * lasts / POSITIONS)
             self._hear_known(run[index], at, timed=index == 0)
         if receiver is not None:
-            door.together = receiver.together
-            self._wait = (door.together - 1) * receiver.length
+            door.foresee(receiver.together, receiver.length)
             if receiver.ready:
                 self._on_full(self)
 
     def _read_all(self, now: float) -> None:
         """What has come and waits for the rest of its run."""
         if self._door.connected:
-            together, self._door.together = self._door.together, WAITING
-            self._door.fetch()
-            self._door.together = together
+            self._door.fetch_all()
             self._read_run(now)
 
     def _hear_known(self, data: bytes, now: float, *, timed: bool) -> None:
@@ -315,7 +306,7 @@ class MediaStream:
         for data, source in self._door.settle(now):
             self._received(data, source, now)
         if self._door.connected is not connected:
-            self._take_back(now)  # what was made would leave the way that was
+            self.take_back(now)  # what was made would leave the way that was
 
     def _hear(self, packet: rtp.RtpPacket, now: float, *, timed: bool = True) -> None:
         receiver = self._receiver
@@ -337,14 +328,14 @@ class MediaStream:
         if self._codec is None or self._quality is not None:
             return
         if self._relayed is None:
-            self._take_back(trio.current_time())
+            self.take_back(trio.current_time())
             self._relayed = Relay(self._codec)
         self._relayed.put(packet, theirs)
 
     def _collision(self, receiver: Receiver, now: float) -> None:
         """RFC 3550 section 8.2: take another SSRC, once; after that it is our own packets looped back."""
         self._collided = True
-        self._take_back(now)
+        self.take_back(now)
         self._sender.renumber()
         receiver.expect(now)
 
@@ -375,7 +366,7 @@ class MediaStream:
 
         Each for all streams of a slot before the next: small steps that take turns throw each other out of the cache.
         """
-        self._take_back(now)
+        self.take_back(now)
         if not self._sends or self._codec is None or self._quality is not None:
             return
         if frame != self._frame + 1:
@@ -429,17 +420,13 @@ class MediaStream:
         else:
             self._spoken.add(audio, position, format, now)
 
-    def skip(self, now: float) -> None:
-        """Some slots do not come."""
-        self._take_back(now)
-
     def miss(self, now: float) -> None:
         """No audio has come for longer than a batch takes."""
         if self._receives:
             self._missed = True
-            self._take_back(now)
+            self.take_back(now)
 
-    def _take_back(self, now: float) -> None:
+    def take_back(self, now: float) -> None:
         """Packets made for slots to come, if there are any, do not leave; what has left is told."""
         if self._codec is None or not self._ahead.datagrams:
             return
@@ -455,8 +442,6 @@ class MediaStream:
 
     def transmit(self) -> None:
         """Send what `speak` has made."""
-        if not self._outgoing:
-            return
         datagrams, self._outgoing = self._outgoing, []
         for data in datagrams:
             self._door.send(data)
@@ -486,7 +471,7 @@ class MediaStream:
         agreement, latch = self._agreement, self._door.latch
         if agreement is None or latch is None or self._receiver is None or not reachable(latch.target):
             return
-        self._take_back(now)  # it is no packet sent before it has left
+        self.take_back(now)  # it is no packet sent before it has left
         sender = self._sender
         timestamp = sender.timestamp(round((now - self.opened) * POSITIONS))
         data = self._reports.write(sender, timestamp, self._receiver.source, now, leaving=leaving)
