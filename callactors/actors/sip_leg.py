@@ -41,8 +41,8 @@ from callactors.routing.cause import Cause, q850, sip_code
 from callactors.routing.trunk import Target, Trunk
 from callactors.routing.way import Tried, Way
 from callactors.rtp.events import AudioArrived, AudioSent, DigitArrived, MediaEvent
-from callactors.rtp.playout import Heard
 from callactors.rtp.quality import Quality
+from callactors.rtp.utterances import Heard
 from callactors.sdp.offer import Agreement
 from callactors.sip import events as sip
 from callactors.sip.dialog import DialogFacts, DialogId

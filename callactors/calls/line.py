@@ -18,7 +18,7 @@ from callactors.actors.sip_leg import SipLeg
 from callactors.audio.format import AudioFormat
 from callactors.routing.cause import Cause
 from callactors.routing.trunk import Target
-from callactors.rtp.playout import Heard
+from callactors.rtp.utterances import Heard
 from callactors.sip.dialog import DialogId
 
 NOBODY = -1  # the number of no leg

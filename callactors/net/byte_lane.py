@@ -14,7 +14,6 @@ import socket
 import ssl
 from collections.abc import Callable
 
-import attrs
 import trio
 from outcome import Outcome, Value, capture
 
@@ -24,24 +23,23 @@ CHUNK = 64 * 1024  # bytes read at once; 4 KiB costs four times the CPU on a sec
 PIECE = 32 * 1024  # the same, while all other lanes and streams wait
 
 
-@attrs.define(eq=False)
 class _Tls:
     """One side's state. `incoming` and `outgoing` hold records."""
 
-    object: ssl.SSLObject
-    incoming: ssl.MemoryBIO
-    outgoing: ssl.MemoryBIO
+    __slots__ = ("incoming", "object", "outgoing")
+
+    def __init__(self, object: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+        self.object, self.incoming, self.outgoing = object, incoming, outgoing
 
 
-@attrs.define(eq=False)
 class _Pouring:
     """A task that waits while what comes goes to its `take`."""
 
-    lane: ByteLane
-    take: Callable[[bytes], bool]
-    reader: LaneClock
-    handle: int
-    task: trio.lowlevel.Task | None = attrs.field(factory=trio.lowlevel.current_task)
+    __slots__ = ("handle", "lane", "reader", "take", "task")
+
+    def __init__(self, lane: ByteLane, take: Callable[[bytes], bool], reader: LaneClock, handle: int) -> None:
+        self.lane, self.take, self.reader, self.handle = lane, take, reader, handle
+        self.task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
 
     def read(self) -> None:
         taken = capture(self._read)

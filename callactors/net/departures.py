@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-import attrs
-
 SLOT = 4  # ticks from one slot of a stream to its next, 20 ms
 
 Send = Callable[[bytes], object]
@@ -28,24 +26,25 @@ class Leaves(Protocol):
 S = TypeVar("S", bound=Leaves)
 
 
-@attrs.define(eq=False)
 class _Cohort(Generic[S]):
     """Streams in step with each other: one packet of each leaves every slot."""
 
-    size: int
-    gone: int = 0
-    packets: dict[S, tuple[Send, Sequence[bytes]]] = attrs.field(factory=dict)
+    __slots__ = ("gone", "packets", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size, self.gone = size, 0
+        self.packets: dict[S, tuple[Send, Sequence[bytes]]] = {}
 
 
-@attrs.define(eq=False)
 class Place(Generic[S]):
     """One stream's among the departures."""
 
-    _all: Departures[S]
-    _stream: S
-    _phase: int
-    _due: int
-    _cohort: _Cohort[S] | None = None
+    __slots__ = ("_all", "_cohort", "_due", "_phase", "_stream")
+    __deletable__ = ("_stream",)  # for who compiles this
+
+    def __init__(self, departures: Departures[S], stream: S, phase: int, due: int) -> None:
+        self._all, self._stream, self._phase, self._due = departures, stream, phase, due
+        self._cohort: _Cohort[S] | None = None
 
     def fly(self, send: Send, packets: Sequence[bytes]) -> None:
         """These leave by `send`, one in this slot, one in each of the next; the stream is due behind them.

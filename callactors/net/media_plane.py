@@ -23,7 +23,7 @@ import trio
 from callactors.audio.convert import Together
 from callactors.net.departures import SLOT, Departures
 from callactors.net.lane_clock import LaneClock
-from callactors.net.media_counts import StreamCounts
+from callactors.net.media_counts import PlaneStatistics, StreamCounts
 from callactors.net.media_socket import Ports
 from callactors.net.media_stream import MediaStream
 from callactors.net.ready_sockets import ReadySockets
@@ -40,19 +40,6 @@ MISSED = 20  # ticks
 LATE = 0.040  # seconds
 BEHIND = 31  # times one stream is read at once when more came than was waited for
 COUNTS = tuple(attrs.fields_dict(StreamCounts))
-
-
-@attrs.frozen
-class PlaneStatistics:
-    """How the clock does. `lag` is the last tick's lateness, `worst_lag` the largest yet, in seconds."""
-
-    open_streams: int
-    free_ports: int
-    ticks: int
-    late_ticks: int  # by more than one tick
-    skipped_frames: int
-    lag: float
-    worst_lag: float
 
 
 class MediaPlane:

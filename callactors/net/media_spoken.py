@@ -8,7 +8,7 @@ import trio
 
 from callactors.audio.format import AudioFormat
 from callactors.rtp.events import AudioSent, MediaEvent, UtteranceHeard, UtteranceStarted
-from callactors.rtp.playout import Began, Finished
+from callactors.rtp.utterances import Began, Finished
 
 TOGETHER = 5  # frames that left one by one are told in pieces of so many
 

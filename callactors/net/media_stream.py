@@ -30,13 +30,14 @@ from callactors.rtp import packet as rtp
 from callactors.rtp.events import DigitArrived, MediaEvent
 from callactors.rtp.keying import Keying
 from callactors.rtp.latch import Source
-from callactors.rtp.playout import FRAME, Heard, Playout
+from callactors.rtp.playout import FRAME, Playout
 from callactors.rtp.quality import Quality, quality
 from callactors.rtp.receiver import HOLD, Receiver
 from callactors.rtp.relay import Relay
 from callactors.rtp.sender import Sender
 from callactors.rtp.silence import SilenceWatch
 from callactors.rtp.telephone_event import EventPacket
+from callactors.rtp.utterances import Heard
 from callactors.sdp.offer import Agreement
 
 SWEEP = 0.25  # seconds between looks at silence, latch and reports

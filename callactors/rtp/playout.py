@@ -10,11 +10,10 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable
 
-import attrs
-
 from callactors.audio.edge import cut_off
 from callactors.audio.format import AudioFormat
 from callactors.errors import PlayoutFull
+from callactors.rtp.utterances import Began, Finished, Heard
 
 FRAME = 160  # positions (1/8000 s) in 20 ms; of G.711 as many samples and bytes
 PER_MS = 8  # positions
@@ -23,35 +22,13 @@ PATIENCE = 2  # frames to wait for the rest of a started frame before it is padd
 REMEMBERED = 256  # names of flushed utterances kept
 
 
-@attrs.frozen
-class Heard:
-    """An utterance, and how many milliseconds of it left as RTP. `utterance` is None when nothing sounds."""
-
-    utterance: str | None
-    ms: int
-
-
-@attrs.frozen
-class Began:
-    """The frame just taken is the first of this utterance."""
-
-    utterance: str
-
-
-@attrs.frozen
-class Finished:
-    """The last frame of an ended utterance was taken."""
-
-    utterance: str
-    ms: int
-
-
-@attrs.define(eq=False)
 class _Utterance:
-    name: str
-    queued: int = 0
-    sent: int = 0
-    ended: bool = False
+    __slots__ = ("ended", "name", "queued", "sent")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.queued = self.sent = 0
+        self.ended = False
 
 
 class Playout:

@@ -23,6 +23,7 @@ from callactors.audio.codecs import make_codec
 from callactors.audio.convert import convert
 from callactors.audio.levels import dbfs
 from callactors.audio.linear import to_samples
+from callactors.rtp.counts import Counts
 from callactors.rtp.events import AudioArrived
 from callactors.rtp.packet import HEADER, VERSION, RtpPacket
 from callactors.rtp.playout import FRAME
@@ -48,19 +49,6 @@ GONE = 0.2  # seconds without a new packet after which old numbers are a beginni
 ACTIVE = 0.1  # seconds since its last packet for which a source counts as talking
 AHEAD = 1_600  # positions a packet may lie in the future before its timestamps are taken for a jump
 _pack, _HEADER = HEADER.pack, HEADER.size
-
-
-@attrs.define
-class Counts:
-    """What came and what became of it; sums over all sources of the stream."""
-
-    packets: int = 0
-    lost: int = 0
-    late: int = 0
-    repeated: int = 0  # copies of what had come
-    foreign: int = 0  # of another SSRC while ours talks
-    unknown: int = 0  # of a payload type or size nobody agreed on
-    sources: int = 0
 
 
 class Receiver:

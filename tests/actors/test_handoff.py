@@ -29,7 +29,7 @@ from callactors.actors.messages import (
 from callactors.audio.format import AudioFormat
 from callactors.routing.cause import Cause
 from callactors.routing.trunk import Target
-from callactors.rtp.playout import Heard
+from callactors.rtp.utterances import Heard
 from callactors.sip.dialog import DialogId
 
 M = TypeVar("M", bound=Message)

@@ -32,7 +32,8 @@ from callactors.audio.levels import strength
 from callactors.audio.tone import sine
 from callactors.routing.cause import Cause
 from callactors.routing.trunk import Target
-from callactors.rtp.playout import Heard, Playout
+from callactors.rtp.playout import Playout
+from callactors.rtp.utterances import Heard
 from callactors.sip.dialog import DialogId
 
 

@@ -11,7 +11,7 @@ from callactors.actors.messages import AgentCutOff, CallRinging, DigitPressed, M
 from callactors.audio.format import AudioFormat
 from callactors.calls.line import NOBODY, Line
 from callactors.routing.cause import Cause
-from callactors.rtp.playout import Heard
+from callactors.rtp.utterances import Heard
 from callactors.testing.calling_out import calling_out
 from callactors.testing.calls import until
 

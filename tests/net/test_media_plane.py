@@ -18,8 +18,8 @@ from callactors.rtp.events import (
     UtteranceHeard,
     UtteranceStarted,
 )
-from callactors.rtp.playout import Heard
 from callactors.rtp.quality import Quality
+from callactors.rtp.utterances import Heard
 from callactors.testing.media_peer import Table, laid
 
 QUIET = b"\xff" * 160

@@ -5,6 +5,9 @@ The tests are the clock: nothing is read until they say `tick`.
 
 from __future__ import annotations
 
+import errno
+import os
+import select
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +22,7 @@ import trio.testing
 
 from callactors.errors import ModelFailed
 from callactors.net.byte_lane import ByteLane
-from callactors.net.lane_clock import LaneClock, Readable
+from callactors.net.lane_clock import LaneClock
 from callactors.net.websocket import AT_ONCE, Connection, open_websocket
 from callactors.net.websocket_server import Served, serve
 from callactors.testing.certificate import certificate
@@ -237,12 +240,14 @@ async def test_one_who_talks_all_the_time_does_not_keep_the_clock_from_another()
     assert busy.taken == flood
 
 
-async def test_a_lane_that_the_system_gives_no_room_to_watch_is_read_by_its_task() -> None:
-    class Full(LaneClock):
-        def watch(self, handle: int, one: Readable) -> bool:
-            return False
+async def test_a_lane_that_the_system_gives_no_room_to_watch_is_read_by_its_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    async with bench(says(counted(20)), clock=Full()) as made:
+    monkeypatch.setattr(select, "epoll", full)
+    async with bench(says(counted(20))) as made:
         with trio.fail_after(5):
             while len(made.taken) < 20:
                 await trio.lowlevel.checkpoint()

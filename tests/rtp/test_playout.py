@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from callactors.audio.format import AudioFormat
 from callactors.errors import PlayoutFull
-from callactors.rtp.playout import CAP, FRAME, PATIENCE, REMEMBERED, Began, Finished, Heard, Playout
+from callactors.rtp.playout import CAP, FRAME, PATIENCE, REMEMBERED, Playout
+from callactors.rtp.utterances import Began, Finished, Heard
 
 
 def drain(playout: Playout, slots: int) -> list[bytes]:
