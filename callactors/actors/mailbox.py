@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-import attrs
 import trio
 from outcome import Error, Value
 from trio.lowlevel import Abort, RaiseCancelT, Task
@@ -22,8 +21,7 @@ from trio.lowlevel import Abort, RaiseCancelT, Task
 M = TypeVar("M")
 
 
-@attrs.define
-class MailboxStatistics:
+class MailboxStatistics(NamedTuple):
     """What a mailbox has seen: messages waiting now, its bound, and how many `offer` has dropped."""
 
     waiting: int
@@ -31,17 +29,18 @@ class MailboxStatistics:
     dropped: int
 
 
-@attrs.define(eq=False)
 class Mailbox(Generic[M]):
     """A bounded queue of messages with one reader. `Mailbox(16)` holds sixteen."""
 
-    capacity: int | float = 64
-    dropped: int = attrs.field(default=0, init=False)
-    _held: deque[M] = attrs.field(factory=deque, init=False, repr=False)
-    _closed: bool = attrs.field(default=False, init=False, repr=False)
-    _reader: Task | None = attrs.field(default=None, init=False, repr=False)  # who waits for a message
-    _room: trio.lowlevel.ParkingLot | None = attrs.field(default=None, init=False, repr=False)  # who waits for room
-    _take: Callable[[M], bool] | None = attrs.field(default=None, init=False, repr=False)  # who never waits
+    __slots__ = ("_closed", "_held", "_reader", "_room", "_take", "capacity", "dropped")
+
+    def __init__(self, capacity: float = 64) -> None:
+        self.capacity, self.dropped = capacity, 0
+        self._held: deque[M] = deque()
+        self._closed = False
+        self._reader: Task | None = None  # who waits for a message
+        self._room: trio.lowlevel.ParkingLot | None = None  # who waits for room
+        self._take: Callable[[M], bool] | None = None  # who never waits
 
     async def send(self, message: M) -> None:
         """Wait for room. Raises trio.ClosedResourceError after `close()`.
