@@ -16,6 +16,8 @@ from pathlib import Path
 
 import trio
 
+from callactors.commands.compiled import compiled
+
 ROUNDS, STEPS = 7, 2_000
 APPEND = {"type": "input_audio_buffer.append", "audio": "A" * 6_400}  # 100 ms of PCM16 at 24 kHz in base64
 PACKET = bytes(172)
@@ -30,6 +32,7 @@ def machine() -> dict[str, object]:
         "cpu": models[0].partition(":")[2].strip() if models else platform.machine(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
+        "compiled": compiled(),
         "load_average": round(os.getloadavg()[0], 2),
         "checkpoint_us": trio.run(_checkpoint),
         "json_us": _best(lambda: json.dumps(APPEND)),

@@ -81,6 +81,7 @@ def test_the_facts_have_costs_and_the_ratio_to_the_naive_pipeline() -> None:
 def test_the_facts_say_how_fast_the_machine_is() -> None:
     machine = show.as_facts(rows())["machine"]
     assert isinstance(machine, dict)
+    assert machine["compiled"] in ("yes", "no")
     assert all(0.1 < machine[step] < 1_000 for step in ("checkpoint_us", "json_us", "datagram_us"))
 
 
