@@ -1,7 +1,6 @@
 """One stream of the media plane: what comes by its door, what leaves by it. Rules of this file:
 
-- Everything is called synchronously: `noticed`, `fetch`, `read`, `speak`, `transmit`, `look` by the clock of the plane,
-  the verbs by the leg that owns it.
+- Everything is called synchronously: `noticed`, `fetch`, `read` ... `look` by the plane's clock, the verbs by its leg.
 - Who is heard and spoken to is media_door's to know, and what of play-out has left media_spoken's.
 - Once started packets leave all the time: speech, digits, or silence (carriers time out otherwise), unless on hold.
 """
