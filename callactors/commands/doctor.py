@@ -104,7 +104,7 @@ def _packages() -> Iterator[Finding]:
 def _media_path() -> Finding:
     detail = {
         "yes": "compiled",
-        "no": "from its sources; compiled it takes a sixth less CPU (README, Figures)",
+        "no": "from its sources; compiled it takes a sixth to a quarter less CPU (README, Figures)",
         "stale": "compiled of sources that have changed since, and what has changed does not run",
     }[state := compiled()]
     remedy = "install it again with HATCH_BUILD_HOOKS_ENABLE=1, or delete every *.so in callactors/"
