@@ -7,7 +7,6 @@ on the wire by tap.py.
 from __future__ import annotations
 
 import json
-import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -21,7 +20,7 @@ import trio
 
 from callactors.audio.g711 import Samples
 from callactors.sip.address import Address
-from tests.interop.support import PATIENCE, free_port, until
+from tests.interop.support import PATIENCE, free_port, media_port, until
 
 MODULES = ("srtp", "account", "contact", "g711", "aufile", "aubridge", "sndfile", "menu", "ctrl_tcp")
 CONFIG = """\
@@ -104,11 +103,11 @@ async def softphone(
     at `sip` by TCP, too.
     """
     folder.mkdir()  # noqa: ASYNC240  # a folder of ours on a local disk
-    control, rtp = _free_stream_port(), free_port(sip.host) & ~1
+    control, rtp = free_port(), media_port()
     wide = [name for name in ("opus", "g722") if name in codecs.lower()]
     modules = "\n".join(f"module {name}.so" for name in (*wide, *MODULES))
     settings = CONFIG.format(
-        modules=modules, sip=sip, rtp=rtp, rtp_end=rtp + 10, voice=voice, control=control, heard=folder
+        modules=modules, sip=sip, rtp=rtp, rtp_end=rtp + 8, voice=voice, control=control, heard=folder
     )
     (folder / "config").write_text(settings)
     mode = ";answermode=auto" if answers else ""
@@ -137,11 +136,6 @@ def _narrow(wav: bytes) -> Samples:
 
 async def _kill(process: trio.Process) -> None:
     process.kill()
-
-
-def _free_stream_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 async def _console(port: int) -> trio.SocketStream:

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -42,31 +42,29 @@ CARRIER = "127.0.0.10"  # the carrier's pool is 127.0.0.10 to 127.0.0.13
 STRANGER = "127.0.0.66"
 
 
-_MEDIA_PORTS = cycle(random.sample(range(22_000, 23_000, 4), 250))
+# The system gives out 32768 and up to whoever asks for any port, houses have 20000 and up, and 8000 to 8999 (desks.py).
+_MEDIA, _OTHERS = range(10_000, 16_000, 8), range(16_000, 20_000)
+_media_ports, _other_ports = (cycle(random.sample(ports, len(ports))) for ports in (_MEDIA, _OTHERS))
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A UDP port that nobody has at the moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has, UDP or TCP. None comes twice before all did: who asked may not have bound it yet."""
+    return next(port for port in islice(_other_ports, len(_OTHERS)) if _free(host, port))
 
 
-def media_port(host: str) -> int:
-    """An even port with four free ones from it on, for SIPp: no house's, nor one the system gives out.
+def media_port() -> int:
+    """An even port with eight free ones from it on, at any address: a tap knows whose ear it is by the port alone."""
+    return next(port for port in islice(_media_ports, len(_MEDIA)) if all(_free("", port + up) for up in range(8)))
 
-    None is given out twice before all were: a SIPp that has just been started has not bound its own yet.
-    """
-    for port in islice(_MEDIA_PORTS, 250):
-        with ExitStack() as probes:
+
+def _free(host: str, port: int) -> bool:
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
             try:
-                for one in range(port, port + 4):
-                    probe = probes.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                    probe.bind((host, one))
+                probe.bind((host, port))
             except OSError:
-                continue
-            return port
-    raise AssertionError(f"no four free ports at {host}")
+                return False
+    return True
 
 
 async def until(fact: Callable[[], Any], seconds: float = PATIENCE, what: str = "") -> Any:
@@ -315,7 +313,7 @@ async def sipp(
     folder: Path, to: Address, *options: str, scenario: str = "", host: str = CARRIER, calls: int = 1, seconds: int = 60
 ) -> Sipp:
     """Run SIPp to its end from a free port of `host`. `scenario` names a file of tests/interop/sipp."""
-    port, media = free_port(host), media_port(host)
+    port, media = free_port(host), media_port()
     place = folder / f"sipp-{port}"
     place.mkdir()
     what = ["-sf", str(SCENARIOS / f"{scenario}.xml")] if scenario else ["-sn", "uac"]
@@ -351,7 +349,7 @@ async def sipp_phone(
     folder: Path, scenario: str, *options: str, host: str = CARRIER, port: int = 0, **words: str
 ) -> AsyncIterator[SippPhone]:
     """SIPp as the called side, for as long as the block lasts; `words` fill in the scenario's @words@."""
-    port, media = port or free_port(host), media_port(host)
+    port, media = port or free_port(host), media_port()
     place = folder / f"sipp-phone-{port}"
     place.mkdir()
     text = (SCENARIOS / f"{scenario}.xml").read_text()

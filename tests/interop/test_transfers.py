@@ -160,9 +160,7 @@ async def test_a_refer_that_gets_405_ends_in_a_bridge_to_a_baresip(house: Desks,
         tapping() as tap,
         softphone(tmp_path / "desk", "desk", tone(tmp_path, DESK_TONE), sip=desk, answers=True) as person,
     ):
-        done = await sipp(
-            tmp_path, house.program.sip, "-s", number, scenario="refuses_to_be_referred", host=CALLERS, seconds=30
-        )
+        done = await sipp(tmp_path, house.program.sip, "-s", number, scenario="refuses_to_be_referred", host=CALLERS)
         assert done.code == 0, done.errors
         await person.wait_for("CALL_CLOSED")
         [invite] = tap.sip(b"INVITE", to=desk)
