@@ -49,6 +49,7 @@ from callactors.meters.page import Meters
 from callactors.meters.pulse import Pulse
 from callactors.net.capture_file import CaptureFile
 from callactors.net.handed import HandedWire
+from callactors.net.kernel_timer import fine_sleep
 from callactors.net.media_plane import MediaPlane
 from callactors.net.offload import in_thread
 from callactors.net.resolver import Resolver
@@ -279,7 +280,7 @@ class _Calls:
     async def open(self, services: trio.Nursery) -> AsyncIterator[Serving]:
         """Answer calls inside the `async with`; leaving it ends every call, and the services may follow."""
         await services.start(self.capture.run)
-        await services.start(self.plane.run)
+        await services.start(self._keep_time)
         async with trio.open_nursery() as calls:
             await calls.start(self.switchboard.run)
             await services.start(self.vouching.run)
@@ -293,6 +294,10 @@ class _Calls:
                 self.meters,
             )  # fmt: skip
             calls.cancel_scope.cancel()
+
+    async def _keep_time(self, task_status: trio.TaskStatus[None]) -> None:
+        with fine_sleep() as sleep_until:
+            await self.plane.run(sleep_until, task_status=task_status)
 
     async def _open_house(self, services: trio.Nursery, calls: trio.Nursery) -> None:
         """What a house does once, however many workers it has."""

@@ -22,6 +22,7 @@ import trio
 
 from callactors.audio.convert import Together
 from callactors.net.departures import SLOT, Departures
+from callactors.net.kernel_timer import SleepUntil
 from callactors.net.lane_clock import LaneClock
 from callactors.net.media_counts import PlaneStatistics, StreamCounts
 from callactors.net.media_socket import Ports
@@ -78,7 +79,12 @@ class MediaPlane:
         self._epoch, self._index = 0.0, 0
         self._wake = trio.Event()
 
-    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self,
+        sleep_until: SleepUntil = trio.sleep_until,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         """Keep time until cancelled; every stream is closed then."""
         task_status.started()
         try:
@@ -89,7 +95,7 @@ class MediaPlane:
                 self._epoch -= self._index * TICK
                 self._departures.skip_to(self._index)
                 while self._open:
-                    await trio.sleep_until(self._epoch + self._index * TICK)
+                    await sleep_until(self._epoch + self._index * TICK)
                     self._tick(trio.current_time())
                 self._awaited.clear()
                 self._before.clear()
