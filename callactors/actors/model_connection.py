@@ -14,9 +14,10 @@ import attrs
 import trio
 
 from callactors.actors.mailbox import Mailbox
+from callactors.actors.parts.wire import Wire
 from callactors.errors import ModelFailed
 from callactors.net.lane_clock import LaneClock
-from callactors.net.websocket import CONNECT, Connection, open_websocket
+from callactors.net.websocket import CONNECT, open_websocket
 from callactors.realtime.dialects import BETA, GA, Dialect
 from callactors.realtime.events import ClientEvent, InputAudioBufferAppend, ServerEvent
 
@@ -47,24 +48,6 @@ RunModel = Callable[[Mailbox[ClientEvent], Mailbox[ServerEvent]], Awaitable[None
 # -- over the network ---------------------------------------------------------------------------------------------
 
 
-@attrs.frozen
-class _Wire:
-    connection: Connection
-    dialect: Dialect
-
-    async def send(self, event: ClientEvent) -> None:
-        await self.connection.send(self.dialect.encode_client(event))
-
-    def append(self, audio: bytes) -> bool:
-        return self.connection.send_nowait(self.dialect.append(audio))
-
-    async def pour(self, take: Callable[[ServerEvent], bool]) -> None:
-        await self.connection.pour(lambda text: take(self.dialect.decode_server(text)))
-
-    async def receive(self) -> ServerEvent:
-        return self.dialect.decode_server(await self.connection.receive_bytes())
-
-
 def over_websocket(
     url: str,
     *,
@@ -87,7 +70,7 @@ def over_websocket(
     async def connect() -> AsyncIterator[ModelConnection]:
         opened = open_websocket(address, sent, ca=ca, connect_timeout=connect_timeout, clock=clock)
         async with opened as connection:
-            yield _Wire(connection, dialect)
+            yield Wire(connection, dialect)
 
     return connect
 

@@ -25,9 +25,10 @@ from callactors.actors.messages import (
     Message,
 )
 from callactors.actors.parts.exchange import Exchange
+from callactors.actors.parts.hearing import Hearing
 from callactors.actors.parts.info_digits import RELAY, info_bodies, info_digit
 from callactors.actors.parts.keypad import Keypad
-from callactors.actors.parts.leg_audio import agent_heard, caller_audio, media_message
+from callactors.actors.parts.leg_audio import media_message
 from callactors.actors.parts.negotiation import REFUSED, Negotiation, wants_ipv6
 from callactors.actors.parts.placing import Placing
 from callactors.actors.parts.referring import Referring
@@ -40,7 +41,7 @@ from callactors.net.sip_endpoint import SipEndpoint
 from callactors.routing.cause import Cause, q850, sip_code
 from callactors.routing.trunk import Target, Trunk
 from callactors.routing.way import Tried, Way
-from callactors.rtp.events import AudioArrived, AudioSent, DigitArrived, MediaEvent
+from callactors.rtp.events import MediaEvent
 from callactors.rtp.quality import Quality
 from callactors.rtp.utterances import Heard
 from callactors.sdp.offer import Agreement
@@ -68,12 +69,12 @@ class SipLeg:
     clock: Literal["ours", "theirs"] = "ours"
     quality: tuple[Quality, ...] = ()
     status: int | None = None
-    listen_early: bool = False  # whether what is heard before the answer goes to `audio`, not only to the tape
     placing: Placing | None = None  # of a leg we placed
     keypad: Keypad = attrs.field(factory=Keypad, init=False)
     stream: MediaStream = attrs.field(init=False)
     exchange: Exchange = attrs.field(init=False)
     _inbox: Mailbox[sip.Event | MediaEvent] = attrs.field(factory=lambda: Mailbox(INBOX), init=False)
+    _hearing: Hearing = attrs.field(init=False)
     _referring: Referring = attrs.field(init=False)
 
     def take(self, offer: bytes) -> None:
@@ -109,23 +110,25 @@ class SipLeg:
     ) -> SipLeg:
         """A leg that `run` will dial by this way, with ports and a description of its own. Raises PortsExhausted.
 
-        It tells CallRinging, CallAnswered, LegEnded. Whoever does not run it must `close_media`.
+        It tells CallRinging, CallAnswered, LegEnded. Whoever does not run it must `close_media`. With `listen_early`
+        what is heard before the answer goes to `audio` too, not only to the tape.
         """
-        leg = cls(
-            number, UNPLACED, trunk, endpoint, plane, advertise, events, audio, tape,
-            listen_early=listen_early,
-        )  # fmt: skip
+        leg = cls(number, UNPLACED, trunk, endpoint, plane, advertise, events, audio, tape)
         leg._open(int(trio.current_time() * 1000), ":" in way.hop.host)
         leg.placing = Placing(way, leg.exchange)
+        if listen_early:
+            leg._hearing.early = leg.placing.heard
         leg.exchange.sdp.plain, leg.exchange.sdp.clear = way.plainer, way.clear
         return leg
 
     def _open(self, name: int, ipv6: bool) -> None:
-        self.stream = self.plane.open(self.sounded, ipv6=ipv6)
+        self._hearing = Hearing(self.number, self.keypad, self.tape, self.audio, self._inbox.offer)
+        self.stream = self.plane.open(self._hearing.sounded, ipv6=ipv6)
         sdp = Negotiation(name, self.stream.address, self.trunk, self.plane, self.advertise)
         self.exchange = Exchange(
             self.number, self.session, self.trunk, self.endpoint, self.stream, sdp, self._media_changed
         )
+        self._hearing.exchange = self.exchange
         self._referring = Referring(self.exchange)
 
     @property
@@ -174,35 +177,11 @@ class SipLeg:
         await self.placing.settled.wait()
         return self.placing.tried
 
-    # -- the callbacks of plane and endpoint ---------------------------------------------------------------------
-
     def signalled(self, event: sip.Event) -> None:
         """The endpoint's delivery."""
         if isinstance(event, sip.Cancelled | sip.HungUp) and self.status is None:
             self.status = 487
         self._inbox.offer(event)
-
-    def sounded(self, event: MediaEvent) -> None:
-        """The plane's delivery: audio goes on at once, anything else waits for `run`."""
-        match event:
-            case AudioArrived():
-                self._hear(caller_audio(event, self.number))
-            case AudioSent():
-                self.tape.offer(agent_heard(event, self.number))
-            case DigitArrived() if not self.keypad.pressed(event.digit, "event", event.at):
-                pass  # told already: it came by another way too
-            case _:
-                self._inbox.offer(event)
-
-    def _hear(self, batch: CallerAudio) -> None:
-        batch, tones = self.keypad.hear(batch, tones=self.exchange.tones)
-        for digit in tones:
-            self._inbox.offer(DigitArrived(at=batch.at, digit=digit, tone=True))
-        self.tape.offer(batch)
-        if not self.exchange.holding and (self.exchange.up or self.listen_early):
-            self.audio.offer(batch)
-            if not self.exchange.up and self.placing is not None:
-                self.placing.heard()
 
     # -- the actor -----------------------------------------------------------------------------------------------
 

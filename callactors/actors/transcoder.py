@@ -10,7 +10,6 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-import attrs
 import trio
 
 from callactors.actors.leg import Leg
@@ -36,21 +35,26 @@ from callactors.errors import PlayoutFull
 SLICE_MS = 200
 
 
-@attrs.define(eq=False)
 class Transcoder:
     """Both directions of one call's audio. While `deaf` the model hears nothing of the caller: they are on hold."""
 
-    leg: Leg
-    from_leg: Mailbox[CallerAudio]
-    to_model: Mailbox[CallerAudio]
-    voice: Mailbox[Message]
-    desk: Mailbox[Message]
-    together: Together = attrs.field(factory=Together)
-    deaf: bool = False
-    _wanted: AudioFormat = attrs.field(default=AudioFormat.PCM16, init=False)
-    _up: Converter | None = attrs.field(default=None, init=False)
-    _down: dict[str, Converter] = attrs.field(factory=dict, init=False)
-    _speech: SpeechEnd = attrs.field(factory=SpeechEnd, init=False)
+    def __init__(
+        self,
+        leg: Leg,
+        from_leg: Mailbox[CallerAudio],
+        to_model: Mailbox[CallerAudio],
+        voice: Mailbox[Message],
+        desk: Mailbox[Message],
+        together: Together | None = None,
+    ) -> None:
+        self.leg, self.from_leg, self.to_model = leg, from_leg, to_model
+        self.voice, self.desk = voice, desk
+        self.together = Together() if together is None else together
+        self.deaf = False
+        self._wanted = AudioFormat.PCM16
+        self._up: Converter | None = None
+        self._down: dict[str, Converter] = {}  # by utterance
+        self._speech = SpeechEnd()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as ways:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 
-import attrs
 import numpy as np
 
 from callactors.audio.codec import POSITIONS
@@ -23,11 +22,11 @@ KEPT_MS = 2_000
 NOISE_SHARE = 0.05  # of so short a stretch
 
 
-@attrs.define(eq=False)
 class SpeechEnd:
     """The caller's latest batches."""
 
-    _batches: deque[tuple[float, int, AudioFormat, bytes]] = attrs.field(factory=lambda: deque(maxlen=KEPT_MS // 60))
+    def __init__(self) -> None:
+        self._batches: deque[tuple[float, int, AudioFormat, bytes]] = deque(maxlen=KEPT_MS // 60)
 
     def hears(self, at: float, position: int, format: AudioFormat, audio: bytes) -> None:
         """A batch that was complete at `at` and begins at `position`."""

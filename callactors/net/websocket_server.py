@@ -22,7 +22,8 @@ import trio_websocket
 import wsproto.utilities
 
 from callactors.errors import ModelFailed
-from callactors.net.websocket import CONNECT, DISCONNECT, FATAL_CLOSES, MAX_MESSAGE
+from callactors.net.websocket import CONNECT, MAX_MESSAGE
+from callactors.net.websocket_connection import DISCONNECT, FATAL_CLOSES
 
 RECEIVE_BUFFER = 64 * 1024
 

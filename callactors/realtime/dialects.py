@@ -13,7 +13,6 @@ import operator
 import typing
 from typing import Any
 
-import attrs
 import msgspec
 import pybase64
 
@@ -30,19 +29,14 @@ class _Tagged(msgspec.Struct):
     type: str
 
 
-@attrs.frozen
 class _Reader:
     """Reads one side's events."""
 
-    union: Any  # a union computed from another has no static type
-    types: frozenset[str]
-    decoder: msgspec.json.Decoder[Any]
-
-    @classmethod
-    def of(cls, union: Any) -> _Reader:
+    def __init__(self, union: Any) -> None:
         members = tuple(member for member in typing.get_args(union) if member is not Unknown)
-        known = functools.reduce(operator.or_, members)
-        return cls(known, frozenset(str(m.__struct_config__.tag) for m in members), msgspec.json.Decoder(known))
+        self.union = functools.reduce(operator.or_, members)
+        self.types = frozenset(str(member.__struct_config__.tag) for member in members)
+        self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self.union)
 
     def read(self, text: str | bytes) -> Any:
         try:
@@ -80,8 +74,8 @@ class _Reader:
 
 
 _type_of = msgspec.json.Decoder(_Tagged)
-_client = _Reader.of(ClientEvent)
-_server = _Reader.of(ServerEvent)
+_client = _Reader(ClientEvent)
+_server = _Reader(ServerEvent)
 
 
 class Dialect:

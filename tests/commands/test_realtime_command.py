@@ -16,7 +16,8 @@ import trio
 
 from callactors.commands.realtime import Server, _listen, split_address
 from callactors.errors import ModelFailed, Unusable
-from callactors.net.websocket import Connection, open_websocket
+from callactors.net.websocket import open_websocket
+from callactors.net.websocket_connection import Connection
 from callactors.speech.brain import Brain
 from callactors.testing.certificate import certificate
 

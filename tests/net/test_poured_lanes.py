@@ -23,7 +23,8 @@ import trio.testing
 from callactors.errors import ModelFailed
 from callactors.net.byte_lane import ByteLane
 from callactors.net.lane_clock import LaneClock
-from callactors.net.websocket import AT_ONCE, Connection, open_websocket
+from callactors.net.websocket import open_websocket
+from callactors.net.websocket_connection import AT_ONCE, Connection
 from callactors.net.websocket_server import Served, serve
 from callactors.testing.certificate import certificate
 

@@ -18,8 +18,8 @@ import trio.testing
 import trio_websocket
 
 from callactors.errors import ModelFailed, UnsafeText
-from callactors.net import websocket
-from callactors.net.websocket import Connection, open_websocket
+from callactors.net.websocket import open_websocket
+from callactors.net.websocket_connection import DISCONNECT, Connection
 from callactors.net.websocket_server import Admission, Handler, Served, serve
 
 Headers = Mapping[str, str]
@@ -146,7 +146,7 @@ async def test_cancelling_does_not_wait_for_a_peer_that_answers() -> None:
                 started = trio.current_time()
                 scope.cancel()
                 await trio.sleep_forever()
-        assert trio.current_time() - started < websocket.DISCONNECT / 2
+        assert trio.current_time() - started < DISCONNECT / 2
 
 
 async def test_closing_a_silent_peer_does_not_wait_sixty_seconds() -> None:

@@ -8,9 +8,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
-import attrs
 import msgspec
 
 from callactors.actors.messages import CallerAudio
@@ -25,8 +24,7 @@ LOUD = -38.0  # dBFS: somebody speaks
 SPOKEN = 5  # batches in a row
 
 
-@attrs.define(repr=False)
-class _Told:
+class _Told(NamedTuple):
     """A key, when it came first, and by which ways it has come."""
 
     digit: str
@@ -34,14 +32,14 @@ class _Told:
     ways: set[DigitWay]
 
 
-@attrs.define(eq=False)
 class Keypad:
     """One leg's keys. `private`: what is typed and said is nobody's business."""
 
-    private: bool = False
-    _told: list[_Told] = attrs.field(factory=list, init=False, repr=False)
-    _tones: InbandDigits | None = attrs.field(default=None, init=False)
-    _loud: int = attrs.field(default=0, init=False)
+    def __init__(self) -> None:
+        self.private = False
+        self._told: list[_Told] = []
+        self._tones: InbandDigits | None = None
+        self._loud = 0
 
     def pressed(self, digit: str, way: DigitWay, now: float) -> bool:
         """A key came by this way; whether it is a key of its own."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-import attrs
-
 from callactors.actors.messages import AgentHeard, CallerAudio, PauseRecording, RecordingWanted, ResumeRecording
 from callactors.config.schema import RecordingMode
 
@@ -27,22 +25,19 @@ class TakesSound(Protocol):
     def offer(self, message: Sound) -> None: ...
 
 
-@attrs.define(eq=False)
 class Tape:
-    """One call's. Told by its legs and its conductor, taken by its recorder."""
+    """One call's. Told by its legs and its conductor, taken by its recorder. `on`: what is heard now is kept."""
 
-    mode: RecordingMode = "off"
-    on: bool = attrs.field(init=False)  # whether what is heard now is kept
-    dropped: int = attrs.field(default=0, init=False)
-    _sounds: deque[Sound] = attrs.field(factory=deque, init=False, repr=False)
-    _orders: list[Order] = attrs.field(factory=list, init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.on = self.mode == "always"
+    def __init__(self, mode: RecordingMode = "off") -> None:
+        self.dropped = 0
+        self._sounds: deque[Sound] = deque()
+        self._orders: list[Order] = []
+        self.load(mode)
 
     def load(self, mode: RecordingMode) -> None:
         """There is a recorder, and this is what the call's scenario and configuration allow it."""
-        self.mode, self.on = mode, mode == "always"
+        self.mode: RecordingMode = mode
+        self.on = mode == "always"
 
     def stop(self) -> None:
         """Nothing more is kept, whoever asks for it."""
