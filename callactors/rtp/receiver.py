@@ -55,7 +55,7 @@ class Receiver:
     """The incoming half of one stream, fed with parsed packets of a believed source. All times are the plane's."""
 
     __slots__ = (
-        "_adrift", "_expecting_until", "_first_at", "_heard_at", "_joined", "_late_in_a_row", "_lost",
+        "_adrift", "_expecting_until", "_first_at", "_heard_at", "_in_runs", "_joined", "_late_in_a_row", "_lost",
         "_next_count", "_next_sequence", "_next_ssrc", "_offset", "_out", "_quickest", "_singly", "_size", "_spoken",
         "_surplus", "_surplus_watches", "_tail", "_ticks", "_waiting", "_watched", "codec", "counts", "event_type",
         "events", "length", "opened", "others", "payload_type", "source",
@@ -85,6 +85,7 @@ class Receiver:
         self._offset = 0  # position minus timestamp
         self._adrift = False  # timestamps count by another clock now: the next packet is anchored anew
         self._quickest, self._watched = 1 << 30, 0
+        self._in_runs = False  # whether any of those watched was taken with the rest of its run
         self._surplus, self._surplus_watches = 0, 0  # positions that the audio is ahead of its time, and for how long
         self._late_in_a_row = 0
         self._heard_at = opened
@@ -184,6 +185,7 @@ class Receiver:
                 break
             pieces.append(decode(payload))
         if pieces:
+            self._in_runs = self._in_runs or not self._singly
             self._singly = max(0, self._singly - len(pieces))
             source.followed(len(pieces), step, first_at)
             self._follow(pieces, length, first_at, now)
@@ -207,8 +209,9 @@ class Receiver:
 
     def _watch_run_over(self) -> None:
         """The times of a run are the latest that can be: nobody is moved back for them, but asked packet by packet."""
-        if self._quickest > DRIFT:
+        if self._in_runs and self._quickest > DRIFT:
             self._singly, self._quickest, self._watched = SINGLY, 1 << 30, 0
+            self._in_runs = False
         else:
             self._watch_over()
 
@@ -326,7 +329,7 @@ class Receiver:
             self._offset += self._quickest
         self._surplus = -self._quickest if self._quickest < -DRIFT else 0
         self._surplus_watches = self._surplus_watches + 1 if self._surplus else 0
-        self._quickest, self._watched = 1 << 30, 0
+        self._quickest, self._watched, self._in_runs = 1 << 30, 0, False
 
     def _left_out(self, sequence: int, audio: bytes, length: int) -> bool:
         """While there is more audio than time: whether this packet is not said, and the next one takes its place."""

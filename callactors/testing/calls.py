@@ -113,18 +113,22 @@ class _Overheard:
     """A model connection that keeps what the caller said to the model."""
 
     line: ModelConnection
-    heard: bytearray
+    heard: tuple[bytearray, bytearray]
 
     async def send(self, event: e.ClientEvent) -> None:
         if isinstance(event, e.InputAudioBufferAppend):
-            self.heard.extend(event.audio)
+            self._hear(event.audio)
         await self.line.send(event)
 
     def append(self, audio: bytes) -> bool:
         taken = self.line.append(audio)
         if taken:
-            self.heard.extend(audio)
+            self._hear(audio)
         return taken
+
+    def _hear(self, audio: bytes) -> None:
+        for one in self.heard:
+            one.extend(audio)
 
     async def pour(self, take: Callable[[e.ServerEvent], bool]) -> None:
         await self.line.pour(take)
@@ -143,6 +147,7 @@ class Mind:
     script: Script | None = None
     refuse: int | None = None
     sound: bytearray = attrs.field(factory=bytearray)  # G.711 of the caller, as the model got it
+    sounds: list[bytearray] = attrs.field(factory=list)  # the same, of each session by itself
     model: ScriptedModel = attrs.field(init=False)
     _greeted: trio.MemorySendChannel[Peer] = attrs.field(init=False)
     _sessions: trio.MemoryReceiveChannel[Peer] = attrs.field(init=False)
@@ -166,7 +171,8 @@ class Mind:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[ModelConnection]:
         async with self.model.connect() as line:
-            yield _Overheard(line, self.sound)
+            self.sounds.append(bytearray())
+            yield _Overheard(line, (self.sound, self.sounds[-1]))
 
     def line(self, name: str) -> ModelLine:
         """As the switchboard wants it: speaking what costs the leg least."""

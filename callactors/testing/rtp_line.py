@@ -87,6 +87,7 @@ class RtpLine:
         self._loud = trio.Event()
         self.closed = False
         self.mute = False  # sends nothing while it is
+        self.drift = 0.0  # how much slower its clock runs than everybody's: 100e-6 is 100 ppm
 
     @property
     def address(self) -> Address:
@@ -235,7 +236,7 @@ class RtpLine:
     async def _speak(self) -> None:
         due = trio.current_time()
         while True:
-            due += FRAME_TIME
+            due += FRAME_TIME * (1 + self.drift)
             await trio.sleep_until(due)
             self._timestamp = (self._timestamp + FRAME * self._ticks) & 0xFFFFFFFF
             if self.agreement is not None and self.agreement.sends and not self.mute:

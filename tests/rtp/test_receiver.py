@@ -368,6 +368,17 @@ def test_what_is_received_in_runs_is_what_is_received_packet_by_packet(
     assert gap_free(other.batches)
 
 
+@pytest.mark.parametrize("drift", [500e-6, -500e-6], ids=["slow", "fast"])
+def test_a_clock_of_another_pace_is_followed_in_runs_too(drift: float) -> None:
+    wire, seconds = Wire(), 230  # the clocks are 115 ms apart then
+    packets = [(at * (1 + drift), packet) for at, packet in steady(wire, seconds * 50 + 10)]
+    in_runs(wire, packets, seconds)
+    behind = wire.receiver.position(OPENED + seconds) - wire.receiver.tail
+    assert -160 <= behind <= 160 + 120 + 160  # a packet under way, and 15 ms and another packet of drift
+    assert wire.receiver.totals().late == 0
+    assert gap_free(wire.batches)
+
+
 @pytest.mark.parametrize("most", [0.002, 0.008, 0.018])
 def test_the_jitter_of_runs_is_that_of_their_packets(most: float) -> None:
     one, other, random = Wire(), Wire(), Random(7)
