@@ -42,8 +42,9 @@ CARRIER = "127.0.0.10"  # the carrier's pool is 127.0.0.10 to 127.0.0.13
 STRANGER = "127.0.0.66"
 
 
-# The system gives out 32768 and up to whoever asks for any port, houses have 20000 and up, and 8000 to 8999 (desks.py).
-_MEDIA, _OTHERS = range(10_000, 16_000, 8), range(16_000, 20_000)
+# The system gives out 32768 and up to whoever asks for any port, houses have 20000 and up and 8000 to 8999 (desks.py),
+# the bench has 15060.
+_MEDIA, _OTHERS = range(10_000, 15_000, 8), range(16_000, 20_000)
 _media_ports, _other_ports = (cycle(random.sample(ports, len(ports))) for ports in (_MEDIA, _OTHERS))
 
 
