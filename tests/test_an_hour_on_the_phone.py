@@ -1,4 +1,4 @@
-"""A whole call of an hour, on virtual time, with a phone whose clock is not ours: SIP, RTP, leg, model, record.
+"""Whole calls of an hour, on virtual time, with phones whose clocks are not ours: SIP, RTP, leg, model, record.
 
 What is said once a minute is at its place in what the other side hears, in the last minute as in the first.
 """
@@ -41,7 +41,7 @@ class Minute:
 
 @attrs.define(eq=False)
 class Hour:
-    """A caller whose clock is slower than ours by `drift`, and a model that answers a word a minute."""
+    """A caller who says a word a minute, and a model that answers it."""
 
     call: PhoneCall
     peer: Peer

@@ -210,8 +210,8 @@ class Receiver:
     def _watch_run_over(self) -> None:
         """The times of a run are the latest that can be: nobody is moved back for them, but asked packet by packet."""
         if self._in_runs and self._quickest > DRIFT:
-            self._singly, self._quickest, self._watched = SINGLY, 1 << 30, 0
-            self._in_runs = False
+            self._singly = SINGLY
+            self._watch_anew()
         else:
             self._watch_over()
 
@@ -288,7 +288,8 @@ class Receiver:
         else:
             start = max(start, self._tail)
         self._offset, self._adrift = start - stamp, False
-        self._quickest, self._watched, self._late_in_a_row = 1 << 30, 0, 0
+        self._late_in_a_row = 0
+        self._watch_anew()
 
     def _audio(self, sequence: int, stamp: int, payload: bytes, length: int, now: float, timed: bool) -> None:
         if self._adrift:
@@ -329,6 +330,9 @@ class Receiver:
             self._offset += self._quickest
         self._surplus = -self._quickest if self._quickest < -DRIFT else 0
         self._surplus_watches = self._surplus_watches + 1 if self._surplus else 0
+        self._watch_anew()
+
+    def _watch_anew(self) -> None:
         self._quickest, self._watched, self._in_runs = 1 << 30, 0, False
 
     def _left_out(self, sequence: int, audio: bytes, length: int) -> bool:

@@ -113,22 +113,18 @@ class _Overheard:
     """A model connection that keeps what the caller said to the model."""
 
     line: ModelConnection
-    heard: tuple[bytearray, bytearray]
+    heard: bytearray
 
     async def send(self, event: e.ClientEvent) -> None:
         if isinstance(event, e.InputAudioBufferAppend):
-            self._hear(event.audio)
+            self.heard.extend(event.audio)
         await self.line.send(event)
 
     def append(self, audio: bytes) -> bool:
         taken = self.line.append(audio)
         if taken:
-            self._hear(audio)
+            self.heard.extend(audio)
         return taken
-
-    def _hear(self, audio: bytes) -> None:
-        for one in self.heard:
-            one.extend(audio)
 
     async def pour(self, take: Callable[[e.ServerEvent], bool]) -> None:
         await self.line.pour(take)
@@ -146,8 +142,7 @@ class Mind:
 
     script: Script | None = None
     refuse: int | None = None
-    sound: bytearray = attrs.field(factory=bytearray)  # G.711 of the caller, as the model got it
-    sounds: list[bytearray] = attrs.field(factory=list)  # the same, of each session by itself
+    sounds: list[bytearray] = attrs.field(factory=list)  # G.711 of the caller as the model got it, by session
     model: ScriptedModel = attrs.field(init=False)
     _greeted: trio.MemorySendChannel[Peer] = attrs.field(init=False)
     _sessions: trio.MemoryReceiveChannel[Peer] = attrs.field(init=False)
@@ -161,6 +156,11 @@ class Mind:
         await self._greeted.send(peer)
         await peer.stay()
 
+    @property
+    def sound(self) -> bytes:
+        """What every session has heard, one behind the other."""
+        return b"".join(self.sounds)
+
     async def session(self) -> Peer:
         with trio.fail_after(30):
             return await self._sessions.receive()
@@ -172,7 +172,7 @@ class Mind:
     async def _connected(self) -> AsyncIterator[ModelConnection]:
         async with self.model.connect() as line:
             self.sounds.append(bytearray())
-            yield _Overheard(line, (self.sound, self.sounds[-1]))
+            yield _Overheard(line, self.sounds[-1])
 
     def line(self, name: str) -> ModelLine:
         """As the switchboard wants it: speaking what costs the leg least."""
