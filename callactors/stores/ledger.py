@@ -1,6 +1,8 @@
-"""The ledger's one writer: every row of every call goes through here, in order, in group commits of at most 20 ms.
+"""The ledger's one writer: every row of every call goes through here, in order, in group commits.
 
 - `queue` never blocks; `durable` and `flush` return once what they wait for is on disk (WAL, synchronous=FULL).
+- A row that somebody waits for takes at most 20 ms to its commit, with all that came before it. One that nobody waits
+  for may take 200: a thread, a transaction and a sync fifty times a second cost as much as thirty callers.
 - Nothing is lost silently: a full queue, a broken disk, a row SQLite refuses: each is a LedgerBroken and a counter.
   A batch that could not be written stays queued and is tried again; only its `durable` waiters are told at once.
 - SQLite runs in a thread, through net/offload, one transaction at a time.
@@ -34,6 +36,7 @@ from callactors.stores.ledger_rows import CallRefused, EventRow, LeasesRenewed, 
 T = TypeVar("T")
 
 GROUP = 0.02  # s between two commits
+PATIENCE = 0.2  # s that rows may wait while nobody waits for them
 LEASE = 10_000  # ms
 RENEWAL = 3.0  # s
 RETRY = 0.5  # s after a commit that failed
@@ -118,7 +121,8 @@ class Ledger:
     seen: Callable[[Row], None] = attrs.field(default=lambda row: None, init=False)  # told of each row before the disk
     _offset: float | None = attrs.field(default=None, init=False)
     _pending: deque[_Entry] = attrs.field(factory=deque, init=False)
-    _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _wake: trio.Event = attrs.field(factory=trio.Event, init=False)  # something is to be written
+    _awaited: trio.Event = attrs.field(factory=trio.Event, init=False)  # and somebody waits for it
     _folding: Folding = attrs.field(factory=Folding, init=False)
     _limiter: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
     _connection: sqlite3.Connection | None = attrs.field(default=None, init=False)
@@ -166,7 +170,7 @@ class Ledger:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def queue(self, row: Row) -> None:
-        """Have this row written within 20 ms. Never blocks. Raises LedgerBroken when the queue is full or closed."""
+        """Have this row written within 220 ms. Never blocks. Raises LedgerBroken when the queue is full or closed."""
         self.seen(row)
         if isinstance(row, CallRefused) and not self._folding.admits(row, row.at):
             self._wake.set()
@@ -184,8 +188,11 @@ class Ledger:
             self._append(_Entry(event))
         await self._settled(_Entry(None, trio.Event()))
 
-    def accept(self, row: Row | None, origin: Origin, told: Told) -> None:
-        """A row of another process, None for its flush; `told(problem)` follows. Raises LedgerBroken like `queue`."""
+    def accept(self, row: Row | None, origin: Origin, told: Told, *, awaited: bool = True) -> None:
+        """A row of another process, None for its flush; `told(problem)` follows. Raises LedgerBroken like `queue`.
+
+        Not `awaited`: nobody there waits for it.
+        """
         if isinstance(row, CallRefused) and not self._folding.admits(row, row.at):
             self._wake.set()
             told(None)
@@ -193,16 +200,16 @@ class Ledger:
         if row is None:
             for event in self._folding.due(0, everything=True):
                 self._append(_Entry(event))
-        self._append(_Entry(row, origin=origin, told=told))
+        self._append(_Entry(row, origin=origin, told=told), awaited=awaited)
 
     async def _settled(self, entry: _Entry) -> None:
-        self._append(entry)
+        self._append(entry, awaited=True)
         assert entry.done is not None
         await entry.done.wait()
         if entry.problem is not None:
             raise LedgerBroken(entry.problem)
 
-    def _append(self, entry: _Entry) -> None:
+    def _append(self, entry: _Entry, *, awaited: bool = False) -> None:
         if self._closed:
             self._overflowed += 1
             raise LedgerBroken(f"{self.path} is closed; {type(entry.row).__name__} came after the last call")
@@ -212,6 +219,8 @@ class Ledger:
             raise LedgerBroken(f"{len(self._pending)} rows wait for {self.path}: {why}")
         self._pending.append(entry)
         self._wake.set()
+        if awaited:
+            self._awaited.set()
 
     # -- reading what we wrote -----------------------------------------------------------------------------------
 
@@ -257,6 +266,8 @@ class Ledger:
         while True:
             with trio.move_on_after(1.0 if self._folding.waiting() else math.inf):
                 await self._wake.wait()
+                with trio.move_on_after(PATIENCE):
+                    await self._awaited.wait()
             self._fold(everything=False)
             began = trio.current_time()
             if await self._commit():
@@ -277,7 +288,7 @@ class Ledger:
     async def _commit(self) -> bool:
         """One transaction of everything that waits; False when it failed and waits on."""
         batch = list(self._pending)
-        self._wake = trio.Event()
+        self._wake, self._awaited = trio.Event(), trio.Event()
         if not batch:
             return True
         rows, began = [(entry.row, entry.origin) for entry in batch], trio.current_time()

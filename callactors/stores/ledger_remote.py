@@ -221,7 +221,7 @@ class LedgerDesk:
         if row is not None:
             self.seen(row)
         try:
-            self.ledger.accept(row, self.origin, partial(self._settle, word))
+            self.ledger.accept(row, self.origin, partial(self._settle, word), awaited=word.told)
         except LedgerBroken as error:
             self._settle(word, str(error))
 

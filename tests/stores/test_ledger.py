@@ -72,6 +72,27 @@ async def test_flush_returns_once_everything_queued_is_written_in_order(tmp_path
         assert ledger.statistics().commits < 5
 
 
+async def test_rows_nobody_waits_for_share_a_commit_until_somebody_waits(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    offload.INLINE.set(True)
+    async with open_ledger(tmp_path / "ledger.db", "n") as ledger:
+        await ledger.durable(opened())
+        await trio.sleep(1)
+        before, count = ledger.statistics().commits, "SELECT count(*) FROM events"
+        for at in range(10):
+            ledger.queue(EventRow(call="c1", at=at, kind="noise"))
+            await trio.sleep(0.01)
+        assert (ledger.statistics().commits - before, rows_of(ledger.path, count)) == (0, [(0,)])
+        await trio.sleep(0.15)
+        assert (ledger.statistics().commits - before, rows_of(ledger.path, count)) == (1, [(10,)])
+        ledger.queue(EventRow(call="c1", at=11, kind="noise"))
+        began = trio.current_time()
+        await ledger.durable(EventRow(call="c1", at=12, kind="noise"))
+        assert trio.current_time() - began <= 0.02
+        assert rows_of(ledger.path, count) == [(12,)]
+
+
 async def test_leaving_writes_everything_that_was_queued_even_when_cancelled(tmp_path: Path) -> None:
     with trio.CancelScope() as scope:
         async with open_ledger(tmp_path / "ledger.db", "a1") as ledger:
