@@ -1,8 +1,9 @@
 """The ledger's one writer: every row of every call goes through here, in order, in group commits.
 
 - `queue` never blocks; `durable` and `flush` return once what they wait for is on disk (WAL, synchronous=FULL).
-- A row that somebody waits for takes at most 20 ms to its commit, with all that came before it. One that nobody waits
-  for may take 200: a thread, a transaction and a sync fifty times a second cost as much as thirty callers.
+- A row that somebody waits for takes at most 20 ms to its commit, with all that came before it, and so does a call's
+  close: killed sooner, we would bill the call as one that was killed. Any other row may take 200: a thread, a
+  transaction and a sync fifty times a second cost as much as thirty callers.
 - Nothing is lost silently: a full queue, a broken disk, a row SQLite refuses: each is a LedgerBroken and a counter.
   A batch that could not be written stays queued and is tried again; only its `durable` waiters are told at once.
 - SQLite runs in a thread, through net/offload, one transaction at a time.
@@ -31,7 +32,16 @@ from callactors.stores import ledger_orphans, ledger_schema
 from callactors.stores.ledger_folding import Folding
 from callactors.stores.ledger_lock import NodeLock, hold
 from callactors.stores.ledger_orphans import Orphan
-from callactors.stores.ledger_rows import CallRefused, EventRow, LeasesRenewed, Row, Values, arguments_hash, write
+from callactors.stores.ledger_rows import (
+    CallClosed,
+    CallRefused,
+    EventRow,
+    LeasesRenewed,
+    Row,
+    Values,
+    arguments_hash,
+    write,
+)
 
 T = TypeVar("T")
 
@@ -170,7 +180,7 @@ class Ledger:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def queue(self, row: Row) -> None:
-        """Have this row written within 220 ms. Never blocks. Raises LedgerBroken when the queue is full or closed."""
+        """Have this row written, within 220 ms. Never blocks. Raises LedgerBroken when the queue is full or closed."""
         self.seen(row)
         if isinstance(row, CallRefused) and not self._folding.admits(row, row.at):
             self._wake.set()
@@ -219,7 +229,7 @@ class Ledger:
             raise LedgerBroken(f"{len(self._pending)} rows wait for {self.path}: {why}")
         self._pending.append(entry)
         self._wake.set()
-        if awaited:
+        if awaited or isinstance(entry.row, CallClosed):
             self._awaited.set()
 
     # -- reading what we wrote -----------------------------------------------------------------------------------

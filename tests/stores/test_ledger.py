@@ -93,6 +93,18 @@ async def test_rows_nobody_waits_for_share_a_commit_until_somebody_waits(
         assert rows_of(ledger.path, count) == [(12,)]
 
 
+async def test_a_close_that_nobody_waits_for_does_not_wait_either(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    offload.INLINE.set(True)
+    async with open_ledger(tmp_path / "ledger.db", "n") as ledger:
+        await ledger.durable(opened())
+        await trio.sleep(1)
+        ledger.queue(CallClosed(call="c1", ended=2000, cause=Cause.COMPLETED, ended_by="us"))
+        await trio.sleep(0.021)
+        assert rows_of(ledger.path, "SELECT ended FROM calls") == [(2000,)]
+
+
 async def test_leaving_writes_everything_that_was_queued_even_when_cancelled(tmp_path: Path) -> None:
     with trio.CancelScope() as scope:
         async with open_ledger(tmp_path / "ledger.db", "a1") as ledger:
