@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Literal
 
 import attrs
@@ -193,23 +194,39 @@ class SipLeg:
             if refused is not None:
                 await self.events.send(refused)
                 return
-            async for event in self._inbox:
-                if self.ended:
-                    return
-                for message in self._told(event):
-                    await self.events.send(message)
+            with suppress(trio.EndOfChannel):
+                await self._tell_all()
         finally:
             self.hang_up(Cause.DESK_CLOSED)
+
+    async def _tell_all(self) -> None:
+        """Facts of the media in the clock's own step, as long as there is room on the desk."""
+        while not self.ended:
+            await self._inbox.pour(self._told_at_once)
+            event = await self._inbox.receive()
+            for message in [] if self.ended else self._told(event):
+                await self.events.send(message)
+
+    def _told_at_once(self, event: sip.Event | MediaEvent) -> bool:
+        if self.ended:
+            return True
+        if not isinstance(event, MediaEvent):
+            return False
+        message = self._sensed(event)
+        return message is None or self.events.put(message)
 
     def _told(self, event: sip.Event | MediaEvent) -> list[Message]:
         match event:
             case MediaEvent():
-                message = media_message(event, self.number, trio.current_time(), private=self.keypad.private)
+                message = self._sensed(event)
             case sip.Reoffered():
                 return self._reoffered(event)
             case _:
                 message = self._fact(event)
         return [] if message is None else [message]
+
+    def _sensed(self, event: MediaEvent) -> Message | None:
+        return media_message(event, self.number, trio.current_time(), private=self.keypad.private)
 
     def _fact(self, event: sip.Event) -> Message | None:
         match event:

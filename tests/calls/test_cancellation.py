@@ -73,7 +73,7 @@ def phone(k: int) -> str:
 
 
 async def talk(mind: Mind, caller: ScriptedCaller, k: int) -> None:
-    """Greeting, a transfer that is refused, a hold, two days asked for, a booking, a barge-in, a transfer."""
+    """Greeting, a transfer that is refused, a hold, five days asked for, a booking, a barge-in, a transfer."""
     day = dt.date.today() + dt.timedelta(days=1 + k)
     wish = {"service": "blow dry", "day": day.isoformat(), "time": "15:00", "name": "Dana", "phone": phone(k)}
     caller.dial()
@@ -88,8 +88,8 @@ async def talk(mind: Mind, caller: ScriptedCaller, k: int) -> None:
     await caller.sees(sip.Reanswered, 2)
     await peer.caller_says("Book me in.", 100)
     await peer.tool_output(await peer.request_tool("hand_over", {"to": "booking"}))
-    for free in (day + dt.timedelta(days=1), day):
-        asked = {"service": "blow dry", "day": free.isoformat()}
+    for later in range(4, -1, -1):
+        asked = {"service": "blow dry", "day": (day + dt.timedelta(days=later)).isoformat()}
         await peer.tool_output(await peer.request_tool("find_slot", asked))
     await peer.tool_output(await peer.request_tool("book_slot", wish))
     response, item = await agent_begins(peer, "You're booked. I could tell you more.", 1000)

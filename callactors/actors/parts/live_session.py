@@ -2,7 +2,7 @@
 
 - Three tasks feed the conversation (model, mailbox, time); one does what it asks, in order; two send to the model,
   events and the caller's audio. What is said to the call never waits for the model: no two ends wait for each other.
-- Audio is done in the step that brings it, both ways, where nothing waits to be done before it.
+- What comes is done in the step that brings it, both ways, where nothing waits to be done before it and there is room.
 - A model that floods, stalls, or talks nonsense ends this session and nothing else.
 """
 
@@ -139,10 +139,7 @@ class LiveSession:
         if self._outbox.full:
             return False
         now = trio.current_time()
-        actions = self._heard(event, now)
-        if not self._done_at_once(actions, now):
-            self._busy += 1
-            self._outbox.offer(actions)  # there is room
+        self._do_or_queue(self._heard(event, now), now)
         return True
 
     def _heard(self, event: ServerEvent, now: float) -> list[Action]:
@@ -154,9 +151,20 @@ class LiveSession:
         return []
 
     async def _read_mailbox(self) -> None:
-        async for message in self._mailbox:
-            await self._queue(self._told(message, trio.current_time()))
+        """As with the model: what the call tells is heard in the step that tells it."""
+        with suppress(trio.EndOfChannel):
+            while True:
+                await self._mailbox.pour(self._tell)
+                message = await self._mailbox.receive()
+                await self._queue(self._told(message, trio.current_time()))
         self._end(None)
+
+    def _tell(self, message: Message) -> bool:
+        if self._outbox.full:
+            return False
+        now = trio.current_time()
+        self._do_or_queue(self._told(message, now), now)
+        return True
 
     def _told(self, message: Message, now: float) -> list[Action]:
         talk = self._conversation
@@ -215,21 +223,29 @@ class LiveSession:
                 await self._queue(self._conversation.expire(trio.current_time()))
 
     async def _queue(self, actions: list[Action]) -> None:
-        if not self._done_at_once(actions, trio.current_time()):
+        left = self._left(actions, trio.current_time())
+        if left:
             self._busy += 1
-            await self._outbox.send(actions)
+            await self._outbox.send(left)
 
-    def _done_at_once(self, actions: list[Action], now: float) -> bool:
-        """Nothing is, and so is more of what is being said, where nothing waits to be done before it."""
+    def _do_or_queue(self, actions: list[Action], now: float) -> None:
+        """As `_queue`, where the outbox has room."""
+        left = self._left(actions, now)
+        if left:
+            self._busy += 1
+            self._outbox.offer(left)
+
+    def _left(self, actions: list[Action], now: float) -> list[Action]:
+        """Those that could not be done at once, in order: where one must wait, so do all behind it."""
         due = self._conversation.next_timer(now)
         if due is not None and due < self._due:
             self._sooner.set()
-        if not actions:
-            return True
-        action = actions[0]
-        if self._busy or len(actions) > 1 or not isinstance(action, Play):
-            return False
-        return self._voice.put(self._audio(action, now))
+        if self._busy:
+            return actions
+        for place, action in enumerate(actions):
+            if not self._done_at_once(action, now):
+                return actions[place:]
+        return []
 
     # -- what goes out --------------------------------------------------------------------------------------------
 
@@ -239,28 +255,50 @@ class LiveSession:
                 await self._perform(action)
             self._busy -= 1
 
+    def _done_at_once(self, action: Action, now: float) -> bool:
+        """Unless whoever it is for has no room."""
+        match action:
+            case Play():
+                return self._voice.put(self._audio(action, now))
+            case Send():
+                self._post(action.event)
+            case Lost():
+                self._end(action)
+            case Ready():
+                return False
+            case _:
+                mailbox, message = self._mail(action, now)
+                return mailbox.put(message)
+        return True
+
+    async def _perform(self, action: Action) -> None:
+        now = trio.current_time()
+        if self._done_at_once(action, now):
+            return
+        if isinstance(action, Ready):
+            await self._be_ready(now)
+        else:
+            mailbox, message = self._mail(action, now)
+            await mailbox.send(message)
+
     def _audio(self, action: Play, now: float) -> AgentAudio:
         return AgentAudio(at=now, utterance=action.utterance, format=self._format, audio=action.audio)
 
-    async def _perform(self, action: Action) -> None:
-        session, now = self._session, trio.current_time()
+    def _mail(self, action: Action, now: float) -> tuple[Mailbox[Message], Message]:
+        """For whom it is, and how it is said there."""
+        session = self._session
         match action:
-            case Send():
-                self._post(action.event)
             case Play():
-                await self._voice.send(self._audio(action, now))
+                return self._voice, self._audio(action, now)
             case EndOfUtterance():
-                await self._voice.send(AgentAudioEnded(at=now, utterance=action.utterance))
+                return self._voice, AgentAudioEnded(at=now, utterance=action.utterance)
             case Stop():
-                await self._voice.send(StopSpeaking(at=now, session=session))
+                return self._voice, StopSpeaking(at=now, session=session)
             case SpeechOver():
-                await self._voice.send(CallerStopped(at=action.at, session=session))
-            case Ready():
-                await self._be_ready(now)
-            case Lost():
-                self._end(action)
-            case _:
-                await self._desk.send(_for_desk(action, session, now))
+                return self._voice, CallerStopped(at=action.at, session=session)
+            case Request() | Turn() | Stumbled() | Used():
+                return self._desk, _for_desk(action, session, now)
+        raise AssertionError(f"{action} is for nobody")
 
     async def _be_ready(self, now: float) -> None:
         await self._voice.send(ModelTakes(at=now, session=self._session, format=self._format))
