@@ -47,6 +47,7 @@ HELD = 64  # events kept until the session is set up
 OUTPUT = 64_000  # characters of a tool's output
 
 _SETUP = "update_0"
+_STREAMED = (e.ResponseOutputAudioDelta, e.ResponseOutputAudioTranscriptDelta)  # a union would be made at every event
 _INTERRUPTED = '{"error": "interrupted before the request was complete; ask again if it is still wanted"}'
 
 
@@ -297,7 +298,7 @@ class Conversation:
 
     def _more(self, event: e.ServerEvent) -> list[Action] | None:
         """The usual, in one go: more audio or text of an utterance under way, which changes nothing else."""
-        if not isinstance(event, e.ResponseOutputAudioDelta | e.ResponseOutputAudioTranscriptDelta) or not self.ready:
+        if not isinstance(event, _STREAMED) or not self.ready:
             return None
         response, spoken = self._responses.get(event.response_id), self._utterances.get(event.item_id)
         if response is None or response.muted or spoken is None or not spoken.received or spoken.complete:
