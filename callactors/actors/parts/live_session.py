@@ -1,8 +1,9 @@
 """A session with a Realtime model while it is connected: the shell of realtime/conversation.
 
-- Three tasks feed the conversation (model, mailbox, time); one does what it asks, in order; two send to the model,
-  events and the caller's audio. What is said to the call never waits for the model: no two ends wait for each other.
-- What comes is done in the step that brings it, both ways, where nothing waits to be done before it and there is room.
+- Three tasks feed the conversation (model, mailbox, time), two send to the model, events and the caller's audio. What
+  is said to the call never waits for the model: no two ends wait for each other.
+- What the conversation asks for is done in the step that brings it; what finds no room, and all behind it, by a task,
+  in order. Every task that need not wake sleeps on: what has not run for a while costs ten times what has.
 - A model that floods, stalls, or talks nonsense ends this session and nothing else.
 """
 
