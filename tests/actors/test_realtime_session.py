@@ -10,6 +10,7 @@ import attrs
 import msgspec
 import pytest
 import trio
+import trio.testing
 
 from callactors.actors.mailbox import Mailbox
 from callactors.actors.messages import (
@@ -384,6 +385,24 @@ async def test_a_response_that_overflows_play_out_is_cancelled_and_its_late_audi
         await desk.tell(PlayoutOverflowed(at=0, utterance=first.utterance))
         assert (await desk.voiced(AgentAudioEnded)).utterance == first.utterance
         assert (await desk.voiced(AgentAudio)).utterance != first.utterance
+
+
+async def test_what_a_full_desk_has_no_room_for_waits_in_order_and_nothing_is_lost(autojump_clock: object) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.greet()
+        for number in range(12):
+            await peer.request_tool("book", {"number": number})
+        await peer.stay()
+
+    model = ScriptedModel(script)
+    session = RealtimeSession(model.connect, 7, Mailbox(16), Mailbox(64), Mailbox(512), Mailbox(1), PROFILE)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(session.run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert session.desk.statistics() == (1, 1, 0)
+        asked = [await _next(session.desk, ToolRequested) for _ in range(12)]
+        nursery.cancel_scope.cancel()
+    assert [msgspec.json.decode(request.arguments)["number"] for request in asked] == list(range(12))
 
 
 async def test_what_a_response_cost_is_told(autojump_clock: object) -> None:
