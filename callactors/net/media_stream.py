@@ -29,9 +29,10 @@ from callactors.rtp import packet as rtp
 from callactors.rtp.events import DigitArrived, MediaEvent
 from callactors.rtp.keying import Keying
 from callactors.rtp.latch import Source
+from callactors.rtp.patience import HOLD
 from callactors.rtp.playout import FRAME, Playout
 from callactors.rtp.quality import Quality, quality
-from callactors.rtp.receiver import HOLD, Receiver
+from callactors.rtp.receiver import Receiver
 from callactors.rtp.relay import Relay
 from callactors.rtp.sender import Sender
 from callactors.rtp.silence import SilenceWatch
@@ -40,7 +41,7 @@ from callactors.rtp.utterances import Heard
 from callactors.sdp.offer import Agreement
 
 SWEEP = 0.25  # seconds between looks at silence, latch and reports
-_ONE_WAY = (HOLD + FRAME) / 8  # ms we may hold audio back, for the E-model
+_ONE_WAY = (HOLD + FRAME) / 8  # ms we hold audio back on a fair network, for the E-model
 
 
 class MediaStream:

@@ -5,8 +5,8 @@
   that goes packet by packet: a little (a fast clock) at once, more (a burst of late packets) where it is quiet, and
   in mid-word only after SURPLUS_WATCHES.
 - Payloads are decoded in the order in which they are heard. Reordering is undone while three packets have not overtaken
-  a missing one; then it is lost, and the codec says what is heard in its place. Silence (no packets, digits, comfort
-  noise) is filled once HOLD has passed. What comes later is dropped.
+  a missing one (more where packets come late: patience.py); then it is lost, and the codec says what is heard in its
+  place. Silence (no packets, digits, comfort noise) is filled when it was waited for. What comes later is dropped.
 - A new SSRC is believed after NEW_SOURCE packets, and only while the old one is silent, or at once after a re-offer.
 - Packets of 10 to 60 ms are taken as they are (up to 120); batches leave as soon as they hold BATCH.
 """
@@ -26,15 +26,14 @@ from callactors.audio.linear import to_samples
 from callactors.rtp.counts import Counts
 from callactors.rtp.events import AudioArrived
 from callactors.rtp.packet import HEADER, VERSION, RtpPacket
+from callactors.rtp.patience import Patience
 from callactors.rtp.playout import FRAME
 from callactors.rtp.source import Source
 from callactors.rtp.telephone_event import EventReceiver
 
 BATCH = 480  # positions, 60 ms
-HOLD = 640  # positions a missing piece is waited for, beyond the moment it should have come
 DRIFT = 120  # positions, 15 ms
 LONGEST = 960  # positions in one packet
-REORDER = 3  # packets that may overtake one
 WATCH = 50  # packets over which the quickest is looked for
 SURPLUS_WATCHES = 10
 LITTLE = 480  # positions of surplus
@@ -56,9 +55,9 @@ class Receiver:
 
     __slots__ = (
         "_adrift", "_expecting_until", "_first_at", "_heard_at", "_in_runs", "_joined", "_late_in_a_row", "_lost",
-        "_next_count", "_next_sequence", "_next_ssrc", "_offset", "_out", "_quickest", "_singly", "_size", "_spoken",
-        "_surplus", "_surplus_watches", "_tail", "_ticks", "_waiting", "_watched", "codec", "counts", "event_type",
-        "events", "length", "opened", "others", "payload_type", "source",
+        "_next_count", "_next_sequence", "_next_ssrc", "_offset", "_out", "_patience", "_quickest", "_singly", "_size",
+        "_slowest", "_spoken", "_surplus", "_surplus_watches", "_tail", "_ticks", "_waiting", "_watched", "codec",
+        "counts", "event_type", "events", "length", "opened", "others", "payload_type", "source",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +83,8 @@ class Receiver:
         self._joined = 0  # the extended sequence number up to which nothing is missing
         self._offset = 0  # position minus timestamp
         self._adrift = False  # timestamps count by another clock now: the next packet is anchored anew
-        self._quickest, self._watched = 1 << 30, 0
+        self._quickest, self._slowest, self._watched = 1 << 30, -1 << 30, 0
+        self._patience = Patience()
         self._in_runs = False  # whether any of those watched was taken with the rest of its run
         self._surplus, self._surplus_watches = 0, 0  # positions that the audio is ahead of its time, and for how long
         self._late_in_a_row = 0
@@ -296,7 +296,7 @@ class Receiver:
             self._anchor(stamp, length, now)
         place = stamp + self._offset
         if timed:
-            self._watch(self.position(now) - length - place)
+            self._watch(self.position(now) - length - place, length)
         if place == self._tail and not self._waiting:
             audio = self.codec.decode(payload)
             if not self._surplus or not self._left_out(sequence, audio, length):
@@ -317,15 +317,19 @@ class Receiver:
         if self._late_in_a_row >= LATE_IN_A_ROW:
             self._anchor(stamp, length, now)
 
-    def _watch(self, skew: int) -> None:
-        """Follow the quickest packet of the last second; positions stay within DRIFT of it."""
+    def _watch(self, skew: int, length: int) -> None:
+        """Follow the quickest packet of the last second; positions stay within DRIFT of it, and patience beyond it."""
         if skew < self._quickest:
             self._quickest = skew
+        if skew + length > self._slowest:
+            self._slowest = skew + length
+            self._patience.came(self._slowest - min(0, self._quickest))
         self._watched += 1
         if self._watched >= WATCH:
             self._watch_over()
 
     def _watch_over(self) -> None:
+        self._patience.window_over(self._slowest - min(0, self._quickest))
         if self._quickest > DRIFT:
             self._offset += self._quickest
         self._surplus = -self._quickest if self._quickest < -DRIFT else 0
@@ -333,7 +337,7 @@ class Receiver:
         self._watch_anew()
 
     def _watch_anew(self) -> None:
-        self._quickest, self._watched, self._in_runs = 1 << 30, 0, False
+        self._quickest, self._slowest, self._watched, self._in_runs = 1 << 30, -1 << 30, 0, False
 
     def _left_out(self, sequence: int, audio: bytes, length: int) -> bool:
         """While there is more audio than time: whether this packet is not said, and the next one takes its place."""
@@ -341,7 +345,8 @@ class Receiver:
         if in_time and dbfs(to_samples(audio, self.codec.format)) > QUIET:
             return False
         self._offset -= length
-        self._quickest += length  # what it was measured against has moved
+        self._quickest += length  # what they were measured against has moved
+        self._slowest += length
         self._surplus = max(0, self._surplus - length)
         self._joined = max(self._joined, sequence)
         return True
@@ -363,8 +368,9 @@ class Receiver:
             place = min(self._waiting)
             sequence, payload, length = self._waiting[place]
             gap = place - self._tail
-            overdue = self.position(now) - self._tail > HOLD
-            if gap > 0 and sequence > self._joined + 1 and len(self._waiting) < REORDER and not overdue:
+            overdue = self.position(now) - self._tail > self._patience.hold
+            overtaken = len(self._waiting) >= self._patience.overtaking(length)
+            if gap > 0 and sequence > self._joined + 1 and not overtaken and not overdue:
                 return
             del self._waiting[place]
             self._fill(gap, lost=sequence > self._joined + 1, following=payload)
@@ -417,17 +423,17 @@ class Receiver:
 
     def overdue(self, now: float) -> bool:
         """Whether there is anything to `settle`; asked once a frame slot or so."""
-        late = self._tail >= 0 and (now - self.opened) * POSITIONS - self._tail > HOLD + FRAME
+        late = self._tail >= 0 and (now - self.opened) * POSITIONS - self._tail > self._patience.hold + FRAME
         return late or self.events.pending
 
     def settle(self, now: float) -> list[str]:
         """Fill what is overdue, end digits whose end was lost."""
         if self._tail < 0:
             return []
-        if (now - self.opened) * POSITIONS - self._tail > HOLD + FRAME:
+        if (now - self.opened) * POSITIONS - self._tail > self._patience.hold + FRAME:
             if self._waiting:
                 self._settle_gaps(now)
-            self._fill((self.position(now) - HOLD - self._tail) // FRAME * FRAME, lost=False)
+            self._fill((self.position(now) - self._patience.hold - self._tail) // FRAME * FRAME, lost=False)
         return self.events.expire(now) if self.events.pending else []
 
     def batch(self, now: float) -> AudioArrived:

@@ -299,7 +299,7 @@ def test_whatever_happens_on_the_way_the_timeline_has_no_gap(moved: list[tuple[i
     wire.run(deliveries, 1.6)
     assert gap_free(wire.batches)
     end = wire.batches[-1].position + len(wire.batches[-1].audio)
-    assert 1.35 <= end / 8000 <= 1.6 + 0.02  # a frame lies at its arrival, give or take 20 ms
+    assert 1.27 <= end / 8000 <= 1.6 + 0.02  # a frame lies at its arrival, give or take 20 ms; 240 ms may be waited for
 
 
 def test_copies_of_what_has_come_are_not_heard_however_many_and_do_no_harm_to_the_figures() -> None:
