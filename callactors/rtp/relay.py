@@ -1,6 +1,7 @@
 """What one stream hears, kept for the other one to say: a short jitter buffer by RTP timestamps. Rules of this file:
 
-- Frames leave DEPTH after they came: that is all the delay a bridge adds, and all the jitter it takes.
+- Frames leave DEPTH after they came: that is all the delay a bridge adds, and the jitter it takes. Where packets come
+  later it grows to DEEPEST at most, in slots that have nothing to say anyway, and shrinks when none was late for CALM.
 - Order is restored and doubles are dropped; what is lost is concealed, and after some of that there is nothing.
 - Packets that come too late LATE times in a row, or lie more than ROOM ahead, move the place from which is read.
 - What has piled up (we, or the sender, were late once) goes again, a frame every SPARE slots that did not need it.
@@ -18,6 +19,8 @@ from callactors.rtp.packet import RtpPacket
 from callactors.rtp.playout import FRAME
 
 DEPTH = 2 * FRAME  # positions, 40 ms
+DEEPEST = 10 * FRAME
+CALM = 500  # slots: ten seconds
 ROOM = 12 * FRAME  # positions that may be kept
 LATE = 5
 SPARE = 25  # slots: half a second
@@ -35,6 +38,8 @@ class RelayBuffer:
         self._source: int | None = None
         self._mended = Mended(format)
         self._late_in_a_row = 0
+        self._depth, self._lacking = DEPTH, 0  # positions; how much later frames should leave than they do
+        self._calm = 0  # slots since a packet was late
         self._least, self._slots = ROOM, 0  # what was there at least, in so many slots
 
     def put(self, source: int, timestamp: int, audio: bytes) -> None:
@@ -43,8 +48,7 @@ class RelayBuffer:
             self._begin(source, timestamp)
         at = self._ahead(timestamp)
         if at < 0:
-            self.late += 1
-            self._late_in_a_row += 1
+            self._too_late(-at)
             if self._late_in_a_row < LATE:
                 return
             at = self._begin(source, timestamp)
@@ -58,7 +62,18 @@ class RelayBuffer:
         if self._next is None:
             return None
         self._catch_up()
+        if self._lacking > 0 and not self._there.count(1, 0, FRAME):
+            self._lacking -= FRAME
+            self._depth += FRAME
+            return self._conceal()
         return self._frame()
+
+    def _too_late(self, by: int) -> None:
+        self.late += 1
+        self._late_in_a_row += 1
+        self._calm = 0
+        if self._depth + by <= DEEPEST:
+            self._lacking = max(self._lacking, -(-by // FRAME) * FRAME)
 
     def _frame(self) -> bytes | None:
         assert self._next is not None  # take() looked
@@ -72,16 +87,20 @@ class RelayBuffer:
 
     def _catch_up(self) -> None:
         """Leave out a frame after SPARE slots in which there was always more than the depth asks for."""
+        self._calm += 1
+        if self._calm >= CALM:
+            self._depth, self._calm = max(DEPTH, self._depth - FRAME), 0
         self._least, self._slots = min(self._least, len(self._there)), self._slots + 1
         if self._slots < SPARE:
             return
-        if self._least > DEPTH + FRAME:
+        if self._least > self._depth + FRAME:
             self._frame()
         self._least, self._slots = ROOM, 0
 
     def _begin(self, source: int, timestamp: int) -> int:
         """Read from DEPTH before this packet; where it lies then."""
         self._source, self._next = source, (timestamp - DEPTH) & 0xFFFFFFFF
+        self._depth, self._lacking = DEPTH, 0
         self._audio.clear()
         self._there.clear()
         self._late_in_a_row = 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from random import Random
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,7 +12,8 @@ from callactors.audio import tone
 from callactors.audio.codecs import make_codec
 from callactors.audio.format import AudioFormat
 from callactors.rtp.packet import RtpPacket
-from callactors.rtp.relay import DEPTH, LATE, ROOM, SPARE, Relay, RelayBuffer
+from callactors.rtp.relay import CALM, DEEPEST, DEPTH, LATE, ROOM, SPARE, Relay, RelayBuffer
+from callactors.testing.rough_wire import RoughWire
 
 FRAME = 160
 
@@ -96,6 +100,46 @@ def test_a_late_packet_is_dropped_and_many_late_ones_move_the_place() -> None:
     assert (relay.late, said(relay, 3)) == (LATE - 1, [None, None, 1])
     relay.put(1, LATE * FRAME, words(3))
     assert said(relay, 3)[-1] == 3
+
+
+def bridged(relay: RelayBuffer, arriving: list[tuple[float, int]], slots: int) -> dict[int, int]:
+    """In which slot each packet was said, of those that come (seconds, number) at these times; a slot is 20 ms."""
+    found: dict[int, int] = {}
+    for slot in range(slots):
+        while arriving and arriving[0][0] <= slot * 0.02:
+            number = arriving.pop(0)[1]
+            relay.put(1, number * FRAME, number.to_bytes(2, "big") * (FRAME // 2))
+        frame = relay.take()
+        if frame is not None and frame[-2:] * 8 == frame[-16:]:
+            found.setdefault(int.from_bytes(frame[-2:], "big"), slot)
+    return found
+
+
+@pytest.mark.parametrize(("loss", "jitter"), [(0.0, 0.03), (0.0, 0.1), (0.05, 0.06), (0.05, 0.15)])
+def test_where_packets_come_late_a_bridge_is_slower_and_says_them_all(loss: float, jitter: float) -> None:
+    sent = [(number * 0.02, number) for number in range(1, 3_000)]
+    arriving = RoughWire(Random(2), loss=loss, jitter=jitter).carry(sent)
+    came = {number for _, number in arriving}
+    found = bridged(RelayBuffer(AudioFormat.PCMU), arriving, 3_020)
+    assert len(came - set(found)) <= 0.005 * len(came)
+    assert max(slot - number for number, slot in found.items()) * 0.02 <= jitter + DEPTH / 8000 + 0.04
+
+
+def test_a_bridge_is_as_quick_as_before_once_packets_come_in_time_again() -> None:
+    rough = RoughWire(Random(3), jitter=0.15).carry([(number * 0.02, number) for number in range(1, 500)])
+    smooth = [(number * 0.02, number) for number in range(500, 9_000)]
+    found = bridged(RelayBuffer(AudioFormat.PCMU), [*rough, *smooth], 9_010)
+    assert found[600] - 600 > DEPTH // FRAME + 2
+    assert found[500 + 10 * CALM] - (500 + 10 * CALM) <= DEPTH // FRAME + 1
+
+
+def test_no_bridge_waits_for_what_is_seconds_late() -> None:
+    relay = RelayBuffer(AudioFormat.PCMU)
+    arriving = [(number * 0.02 + (3.0 if number == 100 else 0.0), number) for number in range(1, 500)]
+    found = bridged(relay, sorted(arriving), 510)
+    assert set(range(1, 500)) - set(found) == {100}
+    assert (relay.late, found[499] - 499) == (1, DEPTH // FRAME)
+    assert DEEPEST < 3.0 * 8000
 
 
 def test_another_source_and_a_jump_ahead_begin_anew() -> None:
