@@ -6,9 +6,13 @@ from random import Random
 
 from callactors.rtp import rtcp
 from callactors.rtp.one_way import OneWayWatch
+from callactors.rtp.patience import HOLD
+from callactors.rtp.playout import FRAME
 from callactors.rtp.quality import Quality, quality
 from callactors.rtp.sender import Sender
 from callactors.rtp.source import Source
+
+_HELD = (HOLD + FRAME) / 8  # ms that audio is held back at most, on a fair network
 
 
 class Reports:
@@ -83,12 +87,13 @@ class Reports:
             self._sent_then = sender.sent
 
     @property
-    def one_way_ms(self) -> float:
-        return self.round_trip * 500
+    def delay_ms(self) -> float:
+        """One way, for the E-model."""
+        return _HELD + self.round_trip * 500
 
-    def quality_out(self, sent: int, holding_ms: float) -> Quality:
+    def quality_out(self, sent: int) -> Quality:
         """What the far end says of us; perfect when it never did."""
         block = self._about_us
         lost = max(0, block.lost) if block is not None else 0
         jitter = block.jitter * 1000 / self.rate if block is not None else 0.0
-        return quality("out", sent, min(lost, sent), 0, jitter, holding_ms + self.one_way_ms)
+        return quality("out", sent, min(lost, sent), 0, jitter, self.delay_ms)

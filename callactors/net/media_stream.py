@@ -29,7 +29,6 @@ from callactors.rtp import packet as rtp
 from callactors.rtp.events import DigitArrived, MediaEvent
 from callactors.rtp.keying import Keying
 from callactors.rtp.latch import Source
-from callactors.rtp.patience import HOLD
 from callactors.rtp.playout import FRAME, Playout
 from callactors.rtp.quality import Quality, quality
 from callactors.rtp.receiver import Receiver
@@ -41,7 +40,6 @@ from callactors.rtp.utterances import Heard
 from callactors.sdp.offer import Agreement
 
 SWEEP = 0.25  # seconds between looks at silence, latch and reports
-_ONE_WAY = (HOLD + FRAME) / 8  # ms we hold audio back on a fair network, for the E-model
 
 
 class MediaStream:
@@ -214,7 +212,7 @@ class MediaStream:
         now = trio.current_time()
         self._read_all(now)
         self.take_back(now)
-        self._quality = (self._quality_in(), self._reports.quality_out(self._sender.sent, _ONE_WAY))
+        self._quality = (self._quality_in(), self._reports.quality_out(self._sender.sent))
         if self._codec is not None:
             self._spoken.tell(self._codec.format, now)
             self._notice(self._codec.format, now)
@@ -491,10 +489,10 @@ class MediaStream:
 
     def _quality_in(self) -> Quality:
         if self._receiver is None:
-            return quality("in", 0, 0, 0, 0.0, _ONE_WAY)
+            return quality("in", 0, 0, 0, 0.0, self._reports.delay_ms)
         counts, source = self._receiver.totals(), self._receiver.source
         jitter = source.jitter_ms if source is not None else 0.0
-        return quality("in", counts.packets, counts.lost, counts.late, jitter, _ONE_WAY + self._reports.one_way_ms)
+        return quality("in", counts.packets, counts.lost, counts.late, jitter, self._reports.delay_ms)
 
 
 def _to_nobody(event: MediaEvent) -> None:

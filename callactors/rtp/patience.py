@@ -1,8 +1,7 @@
 """How long a missing packet is waited for: as long as packets have lately been late, and no longer. Rules of this file:
 
 - Nothing is held back in advance: what follows without a gap is heard at once, and only what lies behind a gap waits.
-- A packet may come as long after it began on the timeline as it is long; of which the quickest ones of its stream are
-  the measure (receiver.py). What comes later than that is late.
+- The quickest packets of a stream come when they end on its timeline (receiver.py). What comes later than that is late.
 - The worst of the last WINDOWS counts, from the moment it has come. What is later than MOST allows is no jitter: the
   source has paused, or its clock has jumped, and to wait would not have helped.
 """
@@ -33,7 +32,7 @@ class Patience:
             self._recent = after
             self._wait_for(max(self._worst, after))
 
-    def window_over(self, latest: int = 0) -> None:
+    def window_over(self, latest: int) -> None:
         """Another second has passed; `latest` is that of the latest packet, now that the quickest one is known."""
         self.came(latest)
         self._before = [*self._before[1:], self._recent]

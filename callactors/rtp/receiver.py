@@ -323,13 +323,18 @@ class Receiver:
             self._quickest = skew
         if skew + length > self._slowest:
             self._slowest = skew + length
-            self._patience.came(self._slowest - min(0, self._quickest))
+            self._patience.came(self._latest)
         self._watched += 1
         if self._watched >= WATCH:
             self._watch_over()
 
+    @property
+    def _latest(self) -> int:
+        """How long after it began the latest one watched came, by the quickest one's clock."""
+        return self._slowest - min(0, self._quickest)
+
     def _watch_over(self) -> None:
-        self._patience.window_over(self._slowest - min(0, self._quickest))
+        self._patience.window_over(self._latest)
         if self._quickest > DRIFT:
             self._offset += self._quickest
         self._surplus = -self._quickest if self._quickest < -DRIFT else 0

@@ -69,6 +69,7 @@ class RelayBuffer:
         return self._frame()
 
     def _too_late(self, by: int) -> None:
+        """Frames have to leave so much later, unless nobody would wait as long."""
         self.late += 1
         self._late_in_a_row += 1
         self._calm = 0

@@ -86,12 +86,8 @@ def test_on_a_good_network_what_follows_a_loss_is_heard_after_80_ms_at_most_also
         for index, (at, packet) in enumerate(packets)
         if index not in lost
     ]
-    behind = [batch.at - (batch.position + len(batch.audio)) / 8000 for batch in received(sorted_by_time(arriving), 30)]
-    assert max(behind) <= 0.081
-
-
-def sorted_by_time(arriving: Arriving) -> Arriving:
-    return sorted(arriving, key=lambda pair: pair[0])
+    batches = received(sorted(arriving, key=lambda pair: pair[0]), 30)
+    assert max(batch.at - (batch.position + len(batch.audio)) / 8000 for batch in batches) <= 0.081
 
 
 def test_one_late_packet_is_enough_to_wait_longer_and_ten_good_seconds_to_forget_it() -> None:
@@ -100,8 +96,8 @@ def test_one_late_packet_is_enough_to_wait_longer_and_ten_good_seconds_to_forget
     assert 170 * MS < patience.hold <= MOST
     for _ in range(WINDOWS):
         assert patience.hold > HOLD
-        patience.window_over()
-    patience.window_over()
+        patience.window_over(0)
+    patience.window_over(0)
     assert patience.hold == HOLD
 
 
@@ -122,7 +118,7 @@ def test_the_worst_is_waited_for_also_when_less_late_ones_follow() -> None:
     patience = Patience()
     for by in (120, 180, 90):
         patience.came(by * MS)
-    patience.window_over()
+    patience.window_over(0)
     patience.came(100 * MS)
     assert patience.hold >= 180 * MS
     assert patience.overtaking(160) == 8
